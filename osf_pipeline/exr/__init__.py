@@ -1,0 +1,1 @@
+"""EXR read and write, header checks, sequences, source adapters. No Zarr, no stage logic."""
