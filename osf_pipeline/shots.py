@@ -24,7 +24,8 @@ def check_name(kind: str, name: str) -> str:
     """
     if not NAME.match(name):
         raise RequestError(
-            f"{name!r} is no usable {kind} name", fix="Use letters, digits, '.', '_' and '-', starting with one of the first two."
+            f"{name!r} is no usable {kind} name",
+            fix="Use letters, digits, '.', '_' and '-', starting with one of the first two.",
         )
     return name
 
@@ -51,7 +52,9 @@ class FrameRange:
         try:
             frames = list(fileseq.FrameSet(text))
         except fileseq.ParseException as error:
-            raise RequestError("no frame range", frames=text, fix="Write it like 1001-1048, 1-100x5 or 1,4,9.") from error
+            raise RequestError(
+                "no frame range", frames=text, fix="Write it like 1001-1048, 1-100x5 or 1,4,9."
+            ) from error
         if any(int(f) != f for f in frames):
             raise RequestError("sub-frames are not supported", frames=text, fix="Use whole frame numbers.")
         return cls.of(int(f) for f in frames)

@@ -43,7 +43,13 @@ def write_exr(
     height, width = next(iter(channels.values())).shape
     data = data_window or (0, 0, width - 1, height - 1)
     if (data[2] - data[0] + 1, data[3] - data[1] + 1) != (width, height):
-        raise RequestError("the data window is not the arrays' size", file=url, window=data, size=(width, height), fix="Make them agree.")
+        raise RequestError(
+            "the data window is not the arrays' size",
+            file=url,
+            window=data,
+            size=(width, height),
+            fix="Make them agree.",
+        )
     display = display_window or data
     for name, pixels in channels.items():
         if pixels.shape != (height, width) or pixels.dtype not in (np.float16, np.float32, np.uint32):

@@ -1,0 +1,179 @@
+"""Strict, frozen descriptions of shots and styles, as users write them in `shot.yaml` and `style.yaml`.
+
+Belongs here: the keys of those files and their meaning. Does not: recipes of a stage (each stage owns its own), paths
+(`layout`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeVar
+
+import fsspec
+import numpy as np
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from osf_pipeline.errors import RequestError
+
+Vec3 = tuple[float, float, float]
+T = TypeVar("T", bound="Strict")
+
+
+class Strict(BaseModel):
+    """Frozen and refusing unknown keys: a typo fails when the file is read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Camera(Strict):
+    """A pinhole or orthographic camera, one pose for the whole shot or one per frame.
+
+    Attributes:
+        projection: `ortho` or `persp`.
+        scale: world units across the display width (ortho).
+        fov: horizontal field of view in degrees (persp).
+        right, up, back: camera axes in world space; `back` points from the scene to the camera.
+        position: camera position in world space.
+    """
+
+    projection: Literal["ortho", "persp"] = "ortho"
+    scale: float | None = Field(None, gt=0)
+    fov: float | None = Field(None, gt=0, lt=180)
+    right: Vec3 = (1, 0, 0)
+    up: Vec3 = (0, 1, 0)
+    back: Vec3 = (0, 0, 1)
+    position: Vec3 = (0, 0, 0)
+
+    @model_validator(mode="after")
+    def _complete(self) -> Camera:
+        if self.projection == "ortho" and self.scale is None:
+            raise ValueError("an ortho camera needs `scale`, the world units across the display width")
+        if self.projection == "persp" and self.fov is None:
+            raise ValueError("a persp camera needs `fov`, the horizontal field of view in degrees")
+        axes = self.rotation
+        if not np.allclose(axes @ axes.T, np.eye(3), atol=1e-3):
+            raise ValueError("right, up and back must be unit length and perpendicular to each other")
+        return self
+
+    @property
+    def rotation(self) -> np.ndarray:
+        """(3, 3) float64; rows right, up, back: `camera = rotation @ (world - position)`."""
+        return np.array([self.right, self.up, self.back], np.float64)
+
+
+class Source(Strict):
+    """How to read a set of renders; shared by shots and exemplars.
+
+    Attributes:
+        adapter: `auto`, or the name of a registered source adapter (`blender`, `aov`, `osf`).
+        channels: overrides, canonical buffer to the source's full channel names in order.
+        normal_space: `camera`, `world`, or `auto` (the adapter's own).
+        rest_box: two corners, when stored rest positions are normalised to 0..1 per axis:
+            scene = min + stored * (max - min).
+        camera: needed for world-space normals; one camera, or one per frame number.
+        alpha: `premultiplied` or `straight`.
+        color_space: of `color`. `linear-rec709` or `srgb` (display-encoded).
+    """
+
+    adapter: str = "auto"
+    channels: dict[str, tuple[str, ...]] = {}
+    normal_space: Literal["auto", "camera", "world"] = "auto"
+    rest_box: tuple[Vec3, Vec3] | None = None
+    camera: Camera | dict[int, Camera] | None = None
+    alpha: Literal["premultiplied", "straight"] = "premultiplied"
+    color_space: Literal["linear-rec709", "srgb"] = "linear-rec709"
+
+    @field_validator("rest_box")
+    @classmethod
+    def _ordered(cls, box: tuple[Vec3, Vec3] | None) -> tuple[Vec3, Vec3] | None:
+        if box is not None and any(hi <= lo for lo, hi in zip(*box, strict=True)):
+            raise ValueError("rest_box needs min < max on every axis")
+        return box
+
+    def camera_at(self, frame: int) -> Camera | None:
+        """The camera of one frame, or None when none is given."""
+        return self.camera.get(frame) if isinstance(self.camera, dict) else self.camera
+
+
+class ShotConfig(Source):
+    """`shot.yaml`.
+
+    Attributes:
+        source: file pattern beside shot.yaml (or absolute, or a URL): `name.####.exr`, `name.%04d.exr`, `*.exr`.
+        frames: studio range to take, e.g. `1001-1048`; all found frames when absent.
+        fps: frames a second of the delivered video.
+        view: of a multi-view source.
+        cuts: first frames after a cut; nothing temporal crosses one.
+        styles: object name or id to style name; `*` is every other object. Unlisted objects pass through.
+        objects: object id to name, for sources without a manifest.
+        parts: part id to name.
+        reference: optional pattern of reference frames to evaluate against (`.png` sRGB straight alpha, or EXR truth).
+    """
+
+    source: str = "*.exr"
+    frames: str | None = None
+    fps: float = Field(24, gt=0)
+    view: str | None = None
+    cuts: tuple[int, ...] = ()
+    styles: dict[str, str] = {}
+    objects: dict[int, str] = {}
+    parts: dict[int, str] = {}
+    reference: str | None = None
+
+    def style_of(self, object_id: int) -> str | None:
+        """The style of one object id, or None when it passes through."""
+        name = self.objects.get(object_id, str(object_id))
+        return self.styles.get(name) or self.styles.get(str(object_id)) or self.styles.get("*")
+
+
+class Exemplar(Source):
+    """One drawn keyframe.
+
+    Attributes:
+        keyframe: EXR file beside style.yaml (or absolute, or a URL) with the G-buffer the drawing was made on.
+        drawing: PNG, sRGB, straight alpha, registered pixel for pixel to the keyframe.
+        mask: optional PNG; white where the drawing is to be learnt.
+    """
+
+    keyframe: str
+    drawing: str
+    mask: str | None = None
+
+
+class StyleConfig(Strict):
+    """`style.yaml`: the drawings a style is learnt from, and how the line is meant."""
+
+    exemplars: tuple[Exemplar, ...] = Field(min_length=1)
+    license: str = "unstated"
+    recipe: dict[str, Any] = {}
+
+
+def load_yaml(url: str, model: type[T]) -> T:
+    """Read a strict YAML file.
+
+    Raises:
+        RequestError: when the file is missing, is no YAML, or has an unknown or ill-typed key; names file and key.
+    """
+    fs, path = fsspec.core.url_to_fs(url)
+    try:
+        data = yaml.safe_load(fs.cat_file(path)) or {}
+    except FileNotFoundError as error:
+        raise RequestError("no such file", file=url, fix="Check the path and the root.") from error
+    except yaml.YAMLError as error:
+        raise RequestError(
+            "no valid YAML", file=url, problem=str(error).replace("\n", " "), fix="Mend the line it names."
+        ) from error
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise RequestError(
+            first["msg"], file=url, key=key, value=repr(first.get("input"))[:80],
+            fix=f"Known keys: {', '.join(sorted(model.model_fields))}.",
+        ) from error  # fmt: skip
+
+
+def dump_yaml(model: Strict) -> str:
+    """The keys that differ from their defaults, as YAML that `load_yaml` reads back."""
+    return yaml.safe_dump(model.model_dump(mode="json", exclude_defaults=True), sort_keys=False)

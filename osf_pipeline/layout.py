@@ -1,0 +1,108 @@
+"""Where things are under `root` (any fsspec URL) and `home` (a local folder).
+
+Belongs here: paths and nothing but paths. `root` holds inputs and results; `home` holds databases and scratch.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import fsspec
+
+from osf_pipeline.config import ShotConfig, StyleConfig, load_yaml
+from osf_pipeline.errors import RequestError
+from osf_pipeline.shots import check_name
+
+
+def join(base: str, *parts: str) -> str:
+    """Join URL parts with single slashes; an absolute path or URL in `parts` starts anew."""
+    url = base.rstrip("/")
+    for part in parts:
+        url = part if part.startswith("/") or "://" in part else f"{url}/{part}"
+    return url
+
+
+def local_path(url: str) -> Path | None:
+    """The local path behind a URL, or None for a remote one."""
+    fs, path = fsspec.core.url_to_fs(url)
+    return Path(path) if "file" in (fs.protocol if isinstance(fs.protocol, tuple) else (fs.protocol,)) else None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The folders of one project."""
+
+    root: str
+    home: str
+
+    @classmethod
+    def of(cls, root: str | None = None, home: str | None = None) -> Layout:
+        """From arguments, else OSF_ROOT and OSF_HOME, else ./var and <root>/home."""
+        chosen = root or os.environ.get("OSF_ROOT") or "var"
+        if "://" not in chosen:
+            chosen = str(Path(chosen).resolve())
+        place = home or os.environ.get("OSF_HOME") or (join(chosen, "home") if "://" not in chosen else "var/home")
+        return cls(chosen, str(Path(place).resolve()))
+
+    def renders(self, shot: str) -> str:
+        return join(self.root, "renders", check_name("shot", shot))
+
+    def style(self, style: str) -> str:
+        return join(self.root, "styles", check_name("style", style))
+
+    def config(self, shot: str) -> str:
+        """Where detection writes its findings for a shot without its own shot.yaml."""
+        return join(self.root, "config", f"{check_name('shot', shot)}.yaml")
+
+    def store(self, shot: str, kind: str) -> str:
+        return join(self.root, "stores", check_name("shot", shot), kind)
+
+    def delivery(self, shot: str, name: str) -> str:
+        return join(self.root, "deliveries", check_name("shot", shot), check_name("delivery", name))
+
+    def truth(self, shot: str) -> str:
+        """Styled truth of generated shots; absent for a studio's own."""
+        return join(self.root, "truth", check_name("shot", shot))
+
+    def shots(self) -> list[str]:
+        return self._children("renders")
+
+    def styles(self) -> list[str]:
+        return self._children("styles")
+
+    def _children(self, folder: str) -> list[str]:
+        fs, path = fsspec.core.url_to_fs(join(self.root, folder))
+        if not fs.exists(path):
+            return []
+        return sorted(
+            e["name"].rstrip("/").rsplit("/", 1)[-1] for e in fs.ls(path, detail=True) if e["type"] == "directory"
+        )
+
+    def shot_config(self, shot: str) -> ShotConfig:
+        """shot.yaml beside the renders, else what detection found, else the defaults.
+
+        Raises:
+            RequestError: for an unknown shot or a bad file.
+        """
+        fs, path = fsspec.core.url_to_fs(self.renders(shot))
+        if not fs.exists(path):
+            known = ", ".join(self.shots()) or "none"
+            raise RequestError("unknown shot", shot=shot, folder=self.renders(shot), fix=f"Shots found: {known}.")
+        for url in (join(self.renders(shot), "shot.yaml"), self.config(shot)):
+            if fs.exists(fsspec.core.url_to_fs(url)[1]):
+                return load_yaml(url, ShotConfig)
+        return ShotConfig()
+
+    def style_config(self, style: str) -> StyleConfig:
+        """
+        Raises:
+            RequestError: for an unknown style or a bad file.
+        """
+        url = join(self.style(style), "style.yaml")
+        fs, path = fsspec.core.url_to_fs(url)
+        if not fs.exists(path):
+            known = ", ".join(self.styles()) or "none"
+            raise RequestError("unknown style", style=style, file=url, fix=f"Styles found: {known}.")
+        return load_yaml(url, StyleConfig)
