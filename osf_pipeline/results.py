@@ -1,0 +1,59 @@
+"""What every stage returns: enough for a CLI line, an asset's metadata and a review page.
+
+Does not belong here: pixel data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """One finished stage of one shot.
+
+    Attributes:
+        kind: `gbuffer`, `guidance`, `stylized`, `delivery`, `evaluation` or `review`.
+        id: identity of the version.
+        url: where it lies.
+        reused: True when nothing had to be done.
+        frames: frames in it.
+        seconds: wall time of this call.
+        metadata: numbers, short strings and small tables (list of flat dicts).
+        preview_png: a small picture, where the stage makes one.
+    """
+
+    shot: str
+    kind: str
+    id: str
+    url: str
+    reused: bool
+    frames: int
+    seconds: float
+    metadata: dict[str, Any] = field(default_factory=dict)
+    preview_png: bytes | None = None
+
+
+@dataclass(frozen=True)
+class TrainedStyle:
+    """One trained and registered style model.
+
+    Attributes:
+        model: registered name, `osf-stylizer-<style>`.
+        version: registered version.
+        url: local folder with weights.safetensors and card.json.
+        metrics: what the promotion gate saw.
+        card: the model card.
+    """
+
+    style: str
+    model: str
+    version: int
+    url: str
+    reused: bool
+    seconds: float
+    metrics: dict[str, float]
+    card: dict[str, Any]
+    metadata: dict[str, Any] = field(default_factory=dict)
+    preview_png: bytes | None = None

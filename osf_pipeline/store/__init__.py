@@ -1,0 +1,1 @@
+"""Versioned Zarr stores: schema, identity, shard writer, publish, reader. Knows nothing of EXR, guides or models."""

@@ -1,0 +1,246 @@
+"""Building and publishing a version: attempt, shards, commits, one exclusive create.
+
+A builder works under `attempts/<uuid>/`, which is never moved. Each shard is done when its commit record exists. The
+version exists from the moment `<id>.json` does; whoever loses that race adopts the winner's version.
+
+Does not belong here: what the shards contain.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+import socket
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import fsspec
+from filelock import FileLock, Timeout
+
+from osf_pipeline.errors import ConflictError, InputDataError
+from osf_pipeline.execution import Executor, Json, Progress
+from osf_pipeline.layout import join, local_path
+from osf_pipeline.provenance import code_revision
+from osf_pipeline.store.files import create_json, read_json, write_json
+from osf_pipeline.store.schema import DATA, StoreSpec, create
+from osf_pipeline.store.version import Version, current, find, published, set_current
+from osf_pipeline.store.writer import COMMITS, checksum
+
+LEASE_SECONDS = 600
+"""A remote attempt whose builder has not shown itself for this long may be continued by another."""
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """What a stage knows once all its shards are done.
+
+    Attributes:
+        id: identity of the version.
+        inputs: what the identity was made of, for people and replay.
+        attributes: facts about the content, stored in the published record.
+    """
+
+    id: str
+    inputs: dict[str, Any]
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One store to be built.
+
+    Attributes:
+        store: URL of the shot's store of this kind.
+        spec: its schema.
+        request: key of the request; attempts of the same request are continued.
+        worker: "package.module:Class", built from `job` with the attempt's URL added as `attempt`.
+        shards: one descriptor each with `index`, `start`, `frames`.
+        conclude: called with the attempt's URL and all commits, in order, before publishing.
+    """
+
+    store: str
+    spec: StoreSpec
+    request: str
+    worker: str
+    job: Json
+    shards: list[Json]
+    conclude: Callable[[str, list[Json]], Conclusion]
+
+
+def build(plan: Plan, run: Executor, progress: Progress | None = None) -> tuple[Version, bool]:
+    """Build, or continue building, one version and publish it.
+
+    Returns:
+        The published version, and whether this call published it (False: it was there or another builder won).
+
+    Raises:
+        ConflictError: on stores without locks, when another builder of the same request is alive.
+        OsfError: whatever a worker raises; finished shards stay committed.
+    """
+    with _claim(plan) as attempt:
+        commits = _valid_commits(attempt, plan)
+        todo = [shard for shard in plan.shards if shard["index"] not in commits]
+        total = sum(len(shard["frames"]) for shard in plan.shards)
+        done = total - sum(len(shard["frames"]) for shard in todo)
+        if progress:
+            progress(done, total, plan.spec.kind)
+
+        def on_done(commit: Json) -> None:
+            nonlocal done
+            commits[commit["index"]] = commit
+            done += len(commit["frames"])
+            _renew(attempt)
+            if progress:
+                progress(done, total, plan.spec.kind)
+
+        run(plan.worker, {**plan.job, "attempt": attempt}, todo, on_done)
+        ordered = [commits[shard["index"]] for shard in plan.shards]
+        conclusion = plan.conclude(attempt, ordered)
+        return _publish(plan, attempt, ordered, conclusion)
+
+
+def _publish(plan: Plan, attempt: str, commits: list[Json], conclusion: Conclusion) -> tuple[Version, bool]:
+    record = {
+        "id": conclusion.id,
+        "kind": plan.spec.kind,
+        "attempt": attempt.rsplit("/", 1)[-1],
+        "frames": list(plan.spec.frames),
+        "shards": {str(commit["index"]): commit["sha256"] for commit in commits},
+        "inputs": conclusion.inputs,
+        "attributes": conclusion.attributes,
+        "provenance": {
+            "code": code_revision(),
+            "published": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "host": socket.gethostname(),
+        },
+    }
+    won = create_json(join(plan.store, f"{conclusion.id}.json"), record)
+    set_current(plan.store, conclusion.id)
+    version = find(plan.store, conclusion.id)
+    assert version is not None
+    return version, won
+
+
+def reuse(store: str, version_id: str) -> Version | None:
+    """The published version of an identity, made current; None when it still has to be built."""
+    version = find(store, version_id)
+    if version is not None and ((now := current(store)) is None or now.id != version_id):
+        set_current(store, version_id)
+    return version
+
+
+@contextlib.contextmanager
+def _claim(plan: Plan) -> Iterator[str]:
+    """Continue an abandoned attempt of this request, or start a new one, and hold it."""
+    folder = join(plan.store, "attempts")
+    taken = {version.attempt for version in published(plan.store)}
+    for name in _attempts(folder):
+        attempt = join(folder, name)
+        marker = read_json(join(attempt, "attempt.json"))
+        if name in taken or marker is None or marker["request"] != plan.request:
+            continue
+        lock = _try_hold(attempt)
+        if lock is not None:
+            with lock:
+                yield attempt
+            return
+    attempt = join(folder, uuid.uuid4().hex)
+    lock = _try_hold(attempt)
+    assert lock is not None, "a new attempt is nobody else's"
+    with lock:
+        create(join(attempt, DATA), plan.spec)
+        # Written last: an attempt without it has no complete metadata and is never continued.
+        write_json(
+            join(attempt, "attempt.json"), {"request": plan.request, "spec": plan.spec.to_json(), "builder": _me()}
+        )
+        yield attempt
+
+
+def _attempts(folder: str) -> list[str]:
+    fs, path = fsspec.core.url_to_fs(folder)
+    if not fs.exists(path):
+        return []
+    return sorted(
+        e["name"].rstrip("/").rsplit("/", 1)[-1] for e in fs.ls(path, detail=True) if e["type"] == "directory"
+    )
+
+
+def _me() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _try_hold(attempt: str) -> contextlib.AbstractContextManager[Any] | None:
+    """A held claim on an attempt, or None when another live process on this disk holds it."""
+    path = local_path(attempt)
+    if path is not None:
+        path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path / ".lock")
+        try:
+            return lock.acquire(timeout=0)
+        except Timeout:
+            return None
+    lease = read_json(join(attempt, "lease.json"))
+    now = datetime.datetime.now(datetime.UTC)
+    if lease is not None and lease["builder"] != _me():
+        age = (now - datetime.datetime.fromisoformat(lease["renewed"])).total_seconds()
+        if age < LEASE_SECONDS:
+            raise ConflictError(
+                "another builder is at work on the same request", attempt=attempt, builder=lease["builder"], this=_me(),
+                fix=f"Wait for it, or run again {LEASE_SECONDS - int(age)} s from now if it has died.",
+            )  # fmt: skip
+    _renew(attempt)
+    return contextlib.nullcontext()
+
+
+def _renew(attempt: str) -> None:
+    """On object stores, show that this builder is alive. Local locks need no renewing."""
+    if local_path(attempt) is None:
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        write_json(join(attempt, "lease.json"), {"builder": _me(), "renewed": now})
+
+
+def _valid_commits(attempt: str, plan: Plan) -> dict[int, Json]:
+    """Commit records of an attempt whose stored bytes are still what was committed."""
+    commits = {}
+    for shard in plan.shards:
+        commit = read_json(join(attempt, COMMITS, f"{shard['index']}.json"))
+        if commit is None or commit["frames"] != list(shard["frames"]):
+            continue
+        if damaged_arrays(join(attempt, DATA), commit["index"], commit["sha256"]):
+            continue
+        commits[commit["index"]] = commit
+    return commits
+
+
+def damaged_arrays(data_url: str, index: int, sums: dict[str, str]) -> list[str]:
+    """Names of the arrays whose stored shard is missing or differs from its checksum."""
+    damaged = []
+    for name, expected in sums.items():
+        try:
+            found = checksum(data_url, name, index)
+        except FileNotFoundError:
+            found = ""
+        if found != expected:
+            damaged.append(name)
+    return damaged
+
+
+def verify(version: Version) -> int:
+    """Re-read every stored shard of a version; returns how many shard objects were checked.
+
+    Raises:
+        InputDataError: naming the first shard that is missing or differs from its checksum.
+    """
+    count = 0
+    for index, sums in version.record["shards"].items():
+        damaged = damaged_arrays(version.data_url, int(index), sums)
+        if damaged:
+            raise InputDataError(
+                "a stored shard differs from its checksum", store=version.data_url, shard=index, array=damaged[0],
+                fix=f"Remove {version.id}.json and run the stage again.",
+            )  # fmt: skip
+        count += len(sums)
+    return count

@@ -1,0 +1,154 @@
+"""Published versions: finding them, the current one, and reading their arrays.
+
+A version is whole or absent. `current.json` names the version last asked for; a version itself never changes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import fsspec
+import numpy as np
+import zarr
+
+from osf_pipeline.errors import RequestError
+from osf_pipeline.layout import join
+from osf_pipeline.store.files import read_json, write_json
+from osf_pipeline.store.schema import DATA
+
+CURRENT = "current.json"
+
+
+@dataclass(frozen=True)
+class Version:
+    """One published version.
+
+    Attributes:
+        store: URL of the shot's store of one kind.
+        record: content of `<id>.json`.
+    """
+
+    store: str
+    record: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        return str(self.record["id"])
+
+    @property
+    def attempt(self) -> str:
+        return str(self.record["attempt"])
+
+    @property
+    def url(self) -> str:
+        """Folder of everything that belongs to the version."""
+        return join(self.store, "attempts", self.attempt)
+
+    @property
+    def data_url(self) -> str:
+        return join(self.url, DATA)
+
+    @property
+    def frames(self) -> tuple[int, ...]:
+        return tuple(self.record["frames"])
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """What the stage recorded of the content."""
+        return dict(self.record["attributes"])
+
+    @cached_property
+    def group(self) -> zarr.Group:
+        return zarr.open_group(self.data_url, mode="r")
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        return tuple(sorted(name for name, array in self.group.arrays() if array.ndim == 4))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width."""
+        array = self.array(self.names[0])
+        return int(array.shape[2]), int(array.shape[3])
+
+    @property
+    def shard_frames(self) -> int:
+        shards = self.array(self.names[0]).shards
+        assert shards is not None
+        return int(shards[0])
+
+    def array(self, name: str) -> zarr.Array[Any]:
+        """One array, `(frame, channel, y, x)`.
+
+        Raises:
+            RequestError: when the store has no such array.
+        """
+        if name not in self.group:
+            raise RequestError(
+                "no such buffer in the store", buffer=name, store=self.data_url, fix=f"It has: {', '.join(self.names)}."
+            )
+        found = self.group[name]
+        assert isinstance(found, zarr.Array)
+        return found
+
+    def read(self, start: int, stop: int, names: tuple[str, ...] | None = None) -> dict[str, np.ndarray]:
+        """Arrays of the frames at positions start..stop-1."""
+        return {name: np.asarray(self.array(name)[start:stop]) for name in names or self.names}
+
+    def position(self, frame: int) -> int:
+        """Position of a frame number on the frame axis.
+
+        Raises:
+            RequestError: for a frame that is not in the store.
+        """
+        if frame not in self.frames:
+            raise RequestError(
+                "no such frame in the store",
+                frame=frame,
+                store=self.data_url,
+                fix=f"It has {self.frames[0]}-{self.frames[-1]}.",
+            )
+        return self.frames.index(frame)
+
+
+def find(store: str, version_id: str) -> Version | None:
+    record = read_json(join(store, f"{version_id}.json"))
+    return None if record is None else Version(store, record)
+
+
+def published(store: str) -> list[Version]:
+    """All versions of a store, in the order of their ids."""
+    fs, path = fsspec.core.url_to_fs(store)
+    if not fs.exists(path):
+        return []
+    names = sorted(entry["name"].rsplit("/", 1)[-1] for entry in fs.ls(path, detail=True) if entry["type"] == "file")
+    ids = [
+        name.removesuffix(".json") for name in names if name.endswith(".json") and name[0] != "." and name != CURRENT
+    ]
+    return [version for version_id in ids if (version := find(store, version_id)) is not None]
+
+
+def set_current(store: str, version_id: str) -> None:
+    write_json(join(store, CURRENT), {"id": version_id})
+
+
+def current(store: str) -> Version | None:
+    """The version last asked for, or None."""
+    pointer = read_json(join(store, CURRENT))
+    return None if pointer is None else find(store, pointer["id"])
+
+
+def require(store: str, stage: str, shot: str) -> Version:
+    """The current version.
+
+    Raises:
+        RequestError: when there is none yet; names the command that makes it.
+    """
+    version = current(store)
+    if version is None:
+        raise RequestError(
+            f"shot has no {store.rsplit('/', 1)[-1]} store yet", shot=shot, fix=f"Run `osf {stage} {shot}` first."
+        )
+    return version

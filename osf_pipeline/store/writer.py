@@ -1,0 +1,67 @@
+"""Writing one shard and proving it: the stored bytes are read back, hashed and committed.
+
+Belongs here: what runs inside a worker. Does not: creating or publishing a store (`build`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import fsspec
+import numpy as np
+import zarr
+
+from osf_pipeline.layout import join
+from osf_pipeline.store.files import write_json
+from osf_pipeline.store.schema import DATA
+
+COMMITS = "commits"
+
+
+def shard_key(array: str, index: int) -> str:
+    """Key of one shard object inside the store; a shard spans whole frames, so only the frame axis counts."""
+    return f"{array}/c/{index}/0/0/0"
+
+
+def checksum(store_url: str, array: str, index: int) -> str:
+    """sha256 of a stored shard object. Raises FileNotFoundError when it is not there."""
+    fs, path = fsspec.core.url_to_fs(join(store_url, shard_key(array, index)))
+    return hashlib.sha256(fs.cat_file(path)).hexdigest()
+
+
+class ShardWriter:
+    """Writes whole shards of one attempt.
+
+    Args:
+        attempt: URL of the attempt that `build` prepared.
+    """
+
+    def __init__(self, attempt: str) -> None:
+        self.attempt = attempt
+        self.url = join(attempt, DATA)
+        group = zarr.open_group(self.url, mode="r+")
+        self.arrays = {name: array for name, array in group.arrays() if array.ndim == 4}
+
+    def write(self, shard: dict[str, Any], data: dict[str, np.ndarray], record: dict[str, Any]) -> dict[str, Any]:
+        """Write one shard of every array, then its commit record; returns the record.
+
+        Args:
+            shard: `index`, `start` and `frames` of the shard.
+            data: array name to (frames, channel, y, x), exactly the store's arrays.
+            record: what the stage wants to remember of this shard (small, JSON-able).
+        """
+        index, start, count = int(shard["index"]), int(shard["start"]), len(shard["frames"])
+        assert data.keys() == self.arrays.keys(), (sorted(data), sorted(self.arrays))
+        sums = {}
+        for name, values in data.items():
+            array = self.arrays[name]
+            assert array.shards is not None
+            assert start == index * array.shards[0], "only whole shards are written"
+            assert values.shape == (count, *array.shape[1:]), (name, values.shape, array.shape)
+            assert values.dtype == array.dtype, (name, values.dtype, array.dtype)
+            array[start : start + count] = values
+            sums[name] = checksum(self.url, name, index)
+        commit = {"index": index, "start": start, "frames": list(shard["frames"]), "sha256": sums, "record": record}
+        write_json(join(self.attempt, COMMITS, f"{index}.json"), commit)
+        return commit
