@@ -1,0 +1,36 @@
+# Two targets do everything on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+DEMO ?= demo
+BIN := $(VENV)/bin
+QUIET := DAGSTER_DISABLE_TELEMETRY=yes MLFLOW_DISABLE_TELEMETRY=true RAY_USAGE_STATS_ENABLED=0
+
+.PHONY: demo test check unit integration clean-demo
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11, 3.12 or 3.13 is needed; run: make PYTHON=python3.11")'
+	@echo "== installing into $(VENV) (a few minutes the first time)"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@
+
+demo: $(VENV)/.installed
+	@$(QUIET) $(BIN)/osf doctor --root $(DEMO)
+	@$(QUIET) $(BIN)/osf sample --root $(DEMO)
+	@$(QUIET) $(BIN)/python -m dagster_project.launch --root $(DEMO) --shot figure --style figure --backend ray
+
+test: check unit integration
+
+check: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+unit: $(VENV)/.installed
+	$(QUIET) $(BIN)/python -m pytest tests/unit
+
+integration: $(VENV)/.installed
+	$(QUIET) $(BIN)/python -m pytest tests/integration tests/gpu
+
+clean-demo:
+	rm -rf $(DEMO)

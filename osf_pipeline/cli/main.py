@@ -1,0 +1,33 @@
+"""The `osf` command: registers the verbs."""
+
+from __future__ import annotations
+
+import typer
+
+from osf_pipeline.cli import (
+    deliver,
+    doctor,
+    evaluate,
+    guide,
+    ingest,
+    inspect,
+    review,
+    run,
+    sample,
+    stylize,
+    train,
+    validate,
+)
+
+app = typer.Typer(
+    help="Float EXR renders and one drawing in, stylized layered frames out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for verb in (sample, ingest, validate, guide, train, stylize, deliver, evaluate, review, run, inspect, doctor):
+    app.command(verb.__name__.rsplit(".", 1)[-1])(verb.command)
+
+
+def main() -> None:
+    app()

@@ -1,0 +1,46 @@
+"""`osf run`: the main job of one shot, end to end."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from osf_pipeline.cli.console import (
+    Address,
+    Backend,
+    Home,
+    Report,
+    Root,
+    Shot,
+    Threads,
+    Workers,
+    describe,
+    progress_lines,
+    project,
+    reporting,
+    show,
+)
+from osf_pipeline.execution import Execution
+
+
+def command(
+    shot: Shot,
+    root: Root = None,
+    home: Home = None,
+    backend: Backend = "local",
+    address: Address = None,
+    workers: Workers = None,
+    threads: Threads = 2,
+    steps: Annotated[int | None, typer.Option(help="Training steps, instead of the recipe's.", min=1)] = None,
+    report: Report = None,
+) -> None:
+    """Ingest, guide, train what is not trained yet, stylize, deliver, evaluate, review."""
+    with reporting(report) as results:
+        from osf_pipeline.run import run_shot
+
+        execution = Execution(backend, address, workers, threads)
+        overrides = {} if steps is None else {"steps": steps}
+        for result in run_shot(project(root, home), shot, execution, progress_lines(), overrides):
+            results.append(describe(result))
+            show(result)
