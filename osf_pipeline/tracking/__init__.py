@@ -1,0 +1,1 @@
+"""Training runs, the model registry, aliases and gates: the only MLflow code."""
