@@ -1,0 +1,51 @@
+"""Frame ranges in studio grammar and shards."""
+
+from __future__ import annotations
+
+import doctest
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from osf_pipeline import shots
+from osf_pipeline.errors import RequestError
+from osf_pipeline.shots import FrameRange
+
+
+def test_the_examples_in_the_docstrings_hold() -> None:
+    assert doctest.testmod(shots).failed == 0
+
+
+@given(st.sets(st.integers(-200, 2000), min_size=1, max_size=40))
+def test_a_written_range_reads_back(frames: set[int]) -> None:
+    written = str(FrameRange.of(frames))
+    assert FrameRange.parse(written).frames == tuple(sorted(frames))
+
+
+@given(st.sets(st.integers(0, 500), min_size=1, max_size=60), st.integers(1, 17))
+def test_shards_cover_every_frame_once_in_order(frames: set[int], size: int) -> None:
+    pieces = shots.shards(FrameRange.of(frames), size)
+    assert [f for piece in pieces for f in piece.frames] == sorted(frames)
+    assert all(piece.start == piece.index * size for piece in pieces)
+    assert all(len(piece.frames) == size for piece in pieces[:-1])
+
+
+@pytest.mark.parametrize("text", ["", "10-", "a-b", "1001-1010x0", "1.5"])
+def test_a_bad_range_is_named(text: str) -> None:
+    with pytest.raises(RequestError):
+        FrameRange.parse(text)
+
+
+def test_step_and_gaps() -> None:
+    on_twos = FrameRange.parse("1001-1011x2")
+    assert on_twos.step == 2
+    assert on_twos.missing == ()
+    assert FrameRange.parse("1001-1003,1005,1006").missing == (1004,)
+    assert FrameRange.parse("7").missing == ()
+
+
+@pytest.mark.parametrize("name", ["", "../up", "a/b", ".hidden", "a b", "ä"])
+def test_an_unsafe_name_is_refused(name: str) -> None:
+    with pytest.raises(RequestError, match="usable shot name"):
+        shots.check_name("shot", name)
