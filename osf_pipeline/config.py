@@ -67,6 +67,7 @@ class Source(Strict):
     Attributes:
         adapter: `auto`, or the name of a registered source adapter (`blender`, `aov`, `osf`).
         channels: overrides, canonical buffer to the source's full channel names in order.
+        scale: overrides, canonical buffer to a factor per channel, e.g. `motion: [-1, 1]` or `depth: [0.01]`.
         normal_space: `camera`, `world`, or `auto` (the adapter's own).
         rest_box: two corners, when stored rest positions are normalised to 0..1 per axis:
             scene = min + stored * (max - min).
@@ -77,6 +78,7 @@ class Source(Strict):
 
     adapter: str = "auto"
     channels: dict[str, tuple[str, ...]] = {}
+    scale: dict[str, tuple[float, ...]] = {}
     normal_space: Literal["auto", "camera", "world"] = "auto"
     rest_box: tuple[Vec3, Vec3] | None = None
     camera: Camera | dict[int, Camera] | None = None

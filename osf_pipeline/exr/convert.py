@@ -1,0 +1,240 @@
+"""Decoded channels to canonical buffers: units, spaces, dtypes, edge repair.
+
+Belongs here: arithmetic on the pixels of one frame. Does not: which channel is which (`exr.adapters`), neighbours in
+time or judgement of values (`validate`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from osf_pipeline.buffers import GBUFFER
+from osf_pipeline.config import Camera, Source
+from osf_pipeline.errors import InputDataError, RequestError
+from osf_pipeline.exr.adapters import Binding, BufferMap
+from osf_pipeline.exr.read import Image
+
+FAR = 1e9
+"""Depths from here on are background; Blender writes 1e10."""
+COVERED = 0.5
+"""Coverage from which an edge pixel's centre counts as lying on the surface."""
+ALPHA_ONE = 1 - 1 / 512
+WHOLE = 1 / 256
+"""Largest distance from a whole number that still reads as an id."""
+IDS = ("part_id", "object_id", "material_id")
+SAMPLE_NONE, SAMPLE_EXACT, SAMPLE_REPAIRED = 0, 1, 2
+
+
+def canonical(image: Image, mapping: BufferMap, source: Source, frame: int) -> dict[str, np.ndarray]:
+    """All buffers of `mapping` for one frame.
+
+    Args:
+        image: decoded with at least `mapping.channels` and `mapping.fill`.
+        frame: picks the camera when the configuration has one per frame.
+
+    Returns:
+        buffer name to a (channel, y, x) array over `image.window`, in the dtype of the buffer table (`color` float16 or
+        float32 as the source). Non-finite values of the source are passed on for validation to find.
+
+    Raises:
+        RequestError: when a camera is needed and the configuration has none for this frame.
+        InputDataError: for an id that does not fit 16 bits.
+    """
+    color = _color(image, mapping, source)
+    out = {"color": color}
+    alpha = color[3].astype(np.float32)
+    planes: dict[str, np.ndarray] = {}
+    for buffer, binding in mapping.bindings.items():
+        if buffer == "color":
+            continue
+        dtype = np.float32 if GBUFFER[buffer].dtype == "float16" or buffer in IDS else GBUFFER[buffer].dtype
+        planes[buffer] = _stack(image, binding, np.dtype(dtype))
+    if "depth" in planes:
+        depth = planes["depth"]
+        depth[(depth >= FAR) | (depth == 0)] = np.inf
+    # Buffers named `averaged` are so only in files of several samples a pixel.
+    averaged = {b for b, x in mapping.bindings.items() if x.averaged and b in planes}
+    mixed = bool(averaged) and _is_averaged(alpha, planes)
+    edge = _repair(alpha, planes, averaged) if mixed else np.zeros(alpha.shape, bool)
+    covered = _covered(alpha, planes)
+    for buffer, values in planes.items():
+        binding = mapping.bindings[buffer]
+        _affine(values, binding)
+        if buffer == "normal":
+            values = _normal(values, binding, source, frame, image.header.url)
+        elif buffer in IDS:
+            values = _ids(buffer, values, image, binding)
+        elif any(binding.offset):
+            values[:, ~covered] = GBUFFER[buffer].background
+        out[buffer] = values.astype(GBUFFER[buffer].dtype, copy=False)
+    _derive(out, mapping, source, frame, covered, edge)
+    return {buffer: out[buffer] for buffer in mapping.buffers}
+
+
+def _stack(image: Image, binding: Binding, dtype: np.dtype) -> np.ndarray:
+    """(channel, y, x) copy of a binding's source channels."""
+    planes = [image.channels[name] for name in binding.channels]
+    out = np.empty((len(planes), *planes[0].shape), dtype)
+    for target, plane in zip(out, planes, strict=True):
+        target[:] = plane  # straight from the stored dtype: ids and depth never pass through half
+    return out
+
+
+def _affine(values: np.ndarray, binding: Binding) -> None:
+    for plane, scale in zip(values, binding.scale, strict=False):
+        if scale != 1:
+            plane *= scale
+    for plane, offset in zip(values, binding.offset, strict=False):
+        if offset != 0:
+            plane += offset
+
+
+def _color(image: Image, mapping: BufferMap, source: Source) -> np.ndarray:
+    """(4, y, x) premultiplied scene-linear; alpha is 1 where the source has none."""
+    binding = mapping.bindings["color"]
+    kinds = {image.channels[name].dtype for name in binding.channels}
+    dtype = np.dtype(np.float16) if kinds == {np.dtype(np.float16)} else np.dtype(np.float32)
+    color = np.ones((4, *next(iter(image.channels.values())).shape), dtype)
+    for target, name in zip(color, binding.channels, strict=False):
+        target[:] = image.channels[name]
+    _affine(color, binding)
+    if source.color_space == "linear-rec709" and source.alpha == "premultiplied":
+        return color
+    values = color.astype(np.float32)
+    rgb, alpha = values[:3], values[3]
+    if source.color_space == "srgb":  # display encoding applies to straight colour
+        if source.alpha == "premultiplied":
+            np.divide(rgb, alpha, out=rgb, where=alpha > 0)
+        rgb[:] = srgb_to_linear(rgb)
+        rgb *= alpha
+    else:
+        rgb *= alpha
+    return values.astype(dtype)
+
+
+def srgb_to_linear(values: np.ndarray) -> np.ndarray:
+    """IEC 61966-2-1 decoding, odd-symmetric below 0 and continued above 1."""
+    size = np.abs(values)
+    linear = np.where(size <= 0.04045, size / 12.92, ((size + 0.055) / 1.055) ** 2.4)
+    return np.copysign(linear, values)
+
+
+def _covered(alpha: np.ndarray, planes: dict[str, np.ndarray]) -> np.ndarray:
+    """(y, x) bool: a surface at the pixel centre, by the best witness there is."""
+    if "depth" in planes:
+        return np.isfinite(planes["depth"][0])
+    for buffer in IDS[:2]:
+        if buffer in planes:
+            return planes[buffer][0] > 0
+    return alpha >= COVERED
+
+
+def _is_averaged(alpha: np.ndarray, planes: dict[str, np.ndarray]) -> bool:
+    """Whether this frame's data passes are means over samples rather than taken at pixel centres.
+
+    At soft edges a mean normal is as long as the coverage and mean ids are no whole numbers.
+    """
+    soft = (alpha > 0.05) & (alpha < 0.95)
+    if "normal" in planes:
+        length = np.linalg.norm(planes["normal"][:, soft], axis=0)
+        seen = length > 1e-3
+        if seen.sum() >= 8:
+            return bool(np.median(np.abs(length - alpha[soft])[seen]) < np.median(np.abs(length - 1)[seen]))
+    if "part_id" in planes:
+        ids = planes["part_id"][0][soft]
+        ids = ids[ids > 0]
+        return bool(len(ids) >= 8 and (np.abs(ids - np.rint(ids)) > WHOLE).mean() > 0.1)
+    return False
+
+
+def _repair(alpha: np.ndarray, planes: dict[str, np.ndarray], averaged: set[str]) -> np.ndarray:
+    """Turn mixed pixels into what a sample at the pixel centre would have seen; returns where, (y, x) bool.
+
+    A pixel that is at least half covered shows the surface: means are divided by their coverage, ids and first-sample
+    passes that missed come from the nearest unmixed pixel, never rounded. A pixel covered less shows the background.
+    """
+    edge = (alpha > 0) & (alpha < ALPHA_ONE)
+    if "part_id" in averaged:
+        ids = planes["part_id"][0]
+        whole = np.abs(ids - np.rint(ids)) <= WHOLE
+        # A mean of two ids can be whole by chance; a real id has a neighbour of the same id.
+        same = np.zeros_like(whole)
+        for axis in (0, 1):
+            for step in (1, -1):
+                same |= ids == np.roll(ids, step, axis)
+        edge |= (alpha > 0) & ~(whole & same)
+    inside, outside = edge & (alpha >= COVERED), edge & (alpha < COVERED)
+    unmixed = (alpha >= ALPHA_ONE) & ~edge
+    if not unmixed.any():
+        return edge
+    nearest = None
+    for buffer, values in planes.items():
+        missed = inside & ((values[0] == 0) | ~np.isfinite(values[0])) if buffer not in averaged else inside
+        if buffer in IDS or buffer == "depth":
+            if nearest is None:
+                nearest = ndimage.distance_transform_edt(~unmixed, return_distances=False, return_indices=True)
+            values[0, missed] = values[0][nearest[0][missed], nearest[1][missed]]
+        elif buffer in averaged and buffer != "normal":  # normals are normalised anyway
+            values[:, inside] /= alpha[inside]
+        values[:, outside] = GBUFFER[buffer].background
+    return edge
+
+
+def _normal(values: np.ndarray, binding: Binding, source: Source, frame: int, url: str) -> np.ndarray:
+    """Camera space, unit length where there is a surface."""
+    if binding.space == "world":
+        camera = camera_of(source, frame, url)
+        values = np.tensordot(camera.rotation.astype(np.float32), values, 1)
+    seen = (values != 0).any(0)
+    picked = values[:, seen]
+    picked /= np.sqrt(np.einsum("cn,cn->n", picked, picked))
+    values[:, seen] = picked
+    return values
+
+
+def camera_of(source: Source, frame: int, url: str) -> Camera:
+    """The camera of a frame.
+
+    Raises:
+        RequestError: when the configuration has none.
+    """
+    camera = source.camera_at(frame)
+    if camera is None:
+        raise RequestError("no camera for this frame", file=url, frame=frame, fix="Give `camera` for every frame.")
+    return camera
+
+
+def _ids(buffer: str, values: np.ndarray, image: Image, binding: Binding) -> np.ndarray:
+    """uint16 ids; the few mixed ones left take the id of the nearest unmixed pixel."""
+    low, high = float(values.min()), float(values.max())
+    if not (low >= 0 and high <= np.iinfo(np.uint16).max):  # NaN fails too
+        raise InputDataError(
+            f"{buffer} does not fit 16 bits", file=image.header.url, channel=binding.channels[0],
+            value=low if low < 0 else high, rule="id_range", fix="Use ids from 1 to 65535; 0 is background.",
+        )  # fmt: skip
+    whole = np.abs(values[0] - np.rint(values[0])) <= WHOLE
+    ids = np.where(whole, np.rint(values), 0).astype(np.uint16)
+    if not whole.all() and whole.any():
+        rows, columns = ndimage.distance_transform_edt(
+            ~(whole & (ids[0] > 0)), return_distances=False, return_indices=True
+        )
+        ids[0][~whole] = ids[0][rows[~whole], columns[~whole]]
+    return ids
+
+
+def _derive(
+    out: dict[str, np.ndarray], mapping: BufferMap, source: Source, frame: int, covered: np.ndarray, edge: np.ndarray
+) -> None:
+    """Buffers computed from others, as `BufferMap.derived` lists them."""
+    if "depth" in mapping.derived:
+        camera = camera_of(source, frame, "")
+        back, eye = camera.rotation[2].astype(np.float32), np.asarray(camera.position, np.float32)
+        along = -np.tensordot(back, out["position"] - eye[:, None, None], 1)
+        out["depth"] = np.where(covered, along, np.float32(np.inf))[None].astype(np.float32)
+    for target, origin in (("object_id", "part_id"), ("part_id", "object_id")):
+        if target in mapping.derived:
+            out[target] = (out[origin] > 0).astype(np.uint16)
+    if "sample" in mapping.derived:
+        sample = np.where(covered, np.where(edge, SAMPLE_REPAIRED, SAMPLE_EXACT), SAMPLE_NONE)
+        out["sample"] = sample[None].astype(np.uint8)

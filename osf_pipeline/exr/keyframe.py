@@ -1,0 +1,61 @@
+"""One keyframe and its drawing: what a style is learnt from.
+
+Belongs here: reading single frames as canonical buffers. Does not: sequences (`exr.sequence`, `ingest`).
+"""
+
+from __future__ import annotations
+
+import io
+
+import fsspec
+import numpy as np
+import PIL.Image
+
+from osf_pipeline.buffers import GBUFFER
+from osf_pipeline.config import Exemplar
+from osf_pipeline.errors import InputDataError
+from osf_pipeline.exr.adapters import map_buffers
+from osf_pipeline.exr.convert import canonical
+from osf_pipeline.exr.header import read_header
+from osf_pipeline.exr.read import place, read_exr
+from osf_pipeline.layout import join
+
+
+def read_keyframe(exemplar: Exemplar, base_url: str) -> dict[str, np.ndarray]:
+    """Canonical buffers of an exemplar's keyframe, over the display window.
+
+    Returns:
+        buffer name to a (channel, y, x) array in canonical dtype, background outside the data window.
+
+    Raises:
+        InputDataError, RequestError: as `map_buffers` and `read_exr`.
+    """
+    url = join(base_url, exemplar.keyframe)
+    header = read_header(url)
+    mapping = map_buffers(header, exemplar)
+    image = read_exr(url, mapping.channels, mapping.fill)
+    buffers = canonical(image, mapping, exemplar, int(header.attributes.get("Frame") or 0))
+    return {
+        name: place(values, image.window, header.display_window, GBUFFER[name].background)
+        for name, values in buffers.items()
+    }
+
+
+def read_drawing(url: str) -> np.ndarray:
+    """(4, y, x) float32 RGBA in 0..1, sRGB-encoded, straight alpha; alpha is 1 where the picture has none.
+
+    Raises:
+        InputDataError: when the file is missing or no picture.
+    """
+    fs, path = fsspec.core.url_to_fs(url)
+    try:
+        with PIL.Image.open(io.BytesIO(fs.cat_file(path))) as picture:
+            pixels = np.asarray(picture.convert("RGBA"), np.float32) / 255
+    except (FileNotFoundError, PIL.UnidentifiedImageError, OSError) as error:
+        raise InputDataError(
+            "the drawing cannot be read",
+            file=url,
+            problem=str(error)[:200],
+            fix="Give a PNG registered to the keyframe.",
+        ) from error
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))

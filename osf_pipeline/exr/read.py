@@ -1,0 +1,117 @@
+"""EXR decode: one file, read once, decoded once, native dtypes.
+
+Belongs here: bytes to arrays. Does not: what channels mean (`exr.adapters`) or threads over frames (`ingest`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import fsspec
+import numpy as np
+import OpenEXR
+
+from osf_pipeline.errors import InputDataError
+from osf_pipeline.exr.header import Header, parse_header, union
+from osf_pipeline.exr.write import Window
+
+
+@dataclass(frozen=True)
+class Image:
+    """One decoded file.
+
+    Attributes:
+        window: union of the data windows of the parts that were asked for (x0, y0, x1, y1, inclusive).
+        channels: full channel name to a (y, x) array over `window`, in the file's own dtype, values untouched.
+        sha256: of the file's bytes.
+    """
+
+    header: Header
+    window: Window
+    channels: dict[str, np.ndarray]
+    sha256: str
+
+
+def read_exr(url: str, names: Iterable[str] | None = None, fill: Mapping[str, float] | None = None) -> Image:
+    """Read channels of one EXR file.
+
+    Args:
+        names: full channel names (`Header.full_name`); all of them when absent.
+        fill: value outside a part's own data window, by full channel name; 0 for channels not named.
+
+    Raises:
+        InputDataError: for a damaged, truncated or deep file, a missing or a subsampled channel.
+    """
+    fs, path = fsspec.core.url_to_fs(url)
+    try:
+        data = fs.cat_file(path)
+    except FileNotFoundError as error:
+        raise InputDataError(
+            "no such file", file=url, rule="gap", fix="Render the frame or correct `frames`."
+        ) from error
+    header = parse_header(io.BytesIO(data), len(data), url)
+    wanted = tuple(header.channels) if names is None else tuple(dict.fromkeys(names))
+    places = {header.full_name(p, c): (i, c) for i, p in enumerate(header.parts) for c in p.channels}
+    for name in wanted:
+        if name not in places:
+            raise InputDataError(
+                "the file lacks a channel", file=url, channel=name, rule="missing_channel",
+                fix=f"Render it, or map it under `channels`; the file has: {listing(places)}.",
+            )  # fmt: skip
+        index, channel = places[name]
+        if channel in header.parts[index].subsampled:
+            raise InputDataError(
+                "subsampled channels are not supported", file=url, channel=name, rule="subsampled",
+                fix="Write RGB at full resolution instead of luminance and chroma.",
+            )  # fmt: skip
+    window = union(header.parts[places[name][0]].data_window for name in wanted)
+    decoded = _decode(data, url, header)
+    channels = {}
+    for name in wanted:
+        index, channel = places[name]
+        part = header.parts[index]
+        pixels = decoded[index].get(channel)
+        if pixels is None or pixels.shape != (part.height, part.width):
+            raise InputDataError("the decoder lost a channel", file=url, channel=name, fix="Render the frame again.")
+        channels[name] = place(pixels, part.data_window, window, (fill or {}).get(name, 0))
+    return Image(header, window, channels, hashlib.sha256(data).hexdigest())
+
+
+def place(pixels: np.ndarray, at: Window, window: Window, fill: float) -> np.ndarray:
+    """`pixels` (..., y, x) lying at window `at`, as seen in `window`: cut where outside, `fill` where there are none.
+
+    Returns `pixels` itself when both windows agree.
+    """
+    if at == window:
+        return pixels
+    height, width = window[3] - window[1] + 1, window[2] - window[0] + 1
+    out = np.full((*pixels.shape[:-2], height, width), fill, pixels.dtype)
+    x0, y0, x1, y1 = max(at[0], window[0]), max(at[1], window[1]), min(at[2], window[2]), min(at[3], window[3])
+    if x0 <= x1 and y0 <= y1:
+        inner = pixels[..., y0 - at[1] : y1 - at[1] + 1, x0 - at[0] : x1 - at[0] + 1]
+        out[..., y0 - window[1] : y1 - window[1] + 1, x0 - window[0] : x1 - window[0] + 1] = inner
+    return out
+
+
+def _decode(data: bytes, url: str, header: Header) -> list[dict[str, np.ndarray]]:
+    """Channel arrays of every part. The library's decoder releases the GIL."""
+    try:
+        with OpenEXR.File(io.BytesIO(data), separate_channels=True) as file:
+            # A decode error leaves no exception but an empty list.
+            if len(file.parts) != len(header.parts):
+                raise InputDataError("the pixels cannot be decoded", file=url, fix="Render or copy the frame again.")
+            return [{name: channel.pixels for name, channel in part.channels.items()} for part in file.parts]
+    except (RuntimeError, UnicodeDecodeError, TypeError, MemoryError) as error:
+        raise InputDataError(
+            "the pixels cannot be decoded", file=url, problem=str(error)[:200], fix="Render or copy the frame again."
+        ) from error
+
+
+def listing(names: Iterable[str], limit: int = 40) -> str:
+    """Channel names for a message, cut when there are many."""
+    found = sorted(names)
+    more = f" and {len(found) - limit} more" if len(found) > limit else ""
+    return ", ".join(found[:limit]) + more
