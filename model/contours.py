@@ -1,0 +1,221 @@
+"""Where a drawn line belongs: silhouettes and occlusion contours of a G-buffer, their owners, and creases.
+
+Belongs here: the contour rule and what follows from it. Does not: the network's view of it (`inputs`), reading a shot
+(`osf_pipeline.guidance`).
+
+A contour lies between two neighbouring pixels and is marked on the nearer one, its owner. Buffers follow
+`osf_pipeline.buffers`: y down, depth +inf on background, ids 0 on background.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from model.distance import at, nearest
+
+CONTOUR_RANGE = 32.0
+"""Pixels at which the contour distance saturates."""
+
+CREASE_DEGREES = (20.0, 60.0)
+"""Angle between neighbouring normals where a crease begins, and where it is full."""
+
+
+@dataclass(frozen=True)
+class ContourRule:
+    """Thresholds of one shot; in scene units, so that they mean the same in every frame.
+
+    Attributes:
+        pixel: scene units a pixel covers at the subject.
+        depth_gap: depth step that counts as one surface passing behind another.
+        rest_gap: distance in the rest pose that two neighbours on one surface never have.
+        min_size: connected contour pixels below this number are specks and are dropped.
+        contact: also mark touching parts (ids and rest positions change, depth hardly does). The owner is then a matter
+            of hair's breadths and lines double, so this is off by default.
+    """
+
+    pixel: float
+    depth_gap: float
+    rest_gap: float
+    min_size: int = 9
+    contact: bool = False
+
+
+def rule_for(pixel: float, rest_size: float, *, contact: bool = False) -> ContourRule:
+    """The default rule: a depth gap of 4 pixels, a rest gap of 3.5 % of the figure.
+
+    Args:
+        pixel: scene units a pixel covers at the subject: `display-width scale / width` of an orthographic camera, else
+            `estimate_pixel`.
+        rest_size: largest side of the rest pose's bounding box in scene units.
+    """
+    return ContourRule(pixel, 4 * pixel, 0.035 * rest_size, contact=contact)
+
+
+class Contours(NamedTuple):
+    """Contours of a batch of frames.
+
+    Attributes:
+        distance: (B, 1, H, W) float32, Euclidean pixels to the nearest seed, 0 to `CONTOUR_RANGE`.
+        side: (B, 1, H, W) bool, the pixel lies on the surface that owns its nearest contour: the line belongs on it.
+        seed: (B, 1, H, W) bool, owner pixels of a contour.
+        crease: (B, 1, H, W) float32, 0..1, a fold within one part.
+    """
+
+    distance: Tensor
+    side: Tensor
+    seed: Tensor
+    crease: Tensor
+
+
+def contours(
+    depth_B1HW: Tensor,
+    rest_B3HW: Tensor,
+    normal_B3HW: Tensor,
+    part_B1HW: Tensor,
+    object_B1HW: Tensor,
+    rule: ContourRule,
+) -> Contours:
+    """Contours by the rule of `seeds`, with distance, owner and creases."""
+    seed = without_specks(seeds(depth_B1HW, rest_B3HW, part_B1HW, object_B1HW, rule), rule.min_size)
+    near = nearest(seed, int(CONTOUR_RANGE))
+    # The owner's surface: not behind its own edge, and no farther away in the rest pose than a slanted surface may be.
+    behind = depth_B1HW - at(depth_B1HW, near.index)
+    away = (rest_B3HW - at(rest_B3HW, near.index)).square().sum(1, keepdim=True)
+    allowed = rule.rest_gap + _SLANT * rule.pixel * near.distance
+    side = near.found & depth_B1HW.isfinite() & (behind < rule.depth_gap) & (away < allowed.square())
+    return Contours(near.distance, side, seed, creases(normal_B3HW, part_B1HW, object_B1HW))
+
+
+_SLANT = 4.0
+"""Rest distance a pixel step on one slanted surface may cover, in pixels."""
+
+
+def seeds(depth_B1HW: Tensor, rest_B3HW: Tensor, part_B1HW: Tensor, object_B1HW: Tensor, rule: ContourRule) -> Tensor:
+    """(B, 1, H, W) bool, the nearer pixel of every neighbouring pair with a contour between them.
+
+    That is where behind a surface lies
+        * background (a silhouette), or
+        * another object, farther by the depth gap, or
+        * another part, farther by the depth gap and by the rest gap, or
+        * the same part, farther by the rest gap and by the depth gap more than half its own slope explains.
+    A far pixel that is itself the last before background does not count: every steep rim would.
+    """
+    seed = torch.zeros_like(depth_B1HW, dtype=torch.bool)
+    seen = depth_B1HW.isfinite()
+    flat = torch.where(seen, depth_B1HW, 0.0)
+    for axis in (2, 3):
+        a, b = _pair(seen, axis)
+        depth_a, depth_b = _pair(flat, axis)
+        step = torch.where(a & b, depth_b - depth_a, 0.0)
+        gap = step.abs()
+        rest_a, rest_b = _pair(rest_B3HW, axis)
+        apart = (rest_b - rest_a).square().sum(1, keepdim=True) > rule.rest_gap**2
+        objects, parts = _differs(object_B1HW, axis), _differs(part_B1HW, axis)
+        slope = torch.maximum(_shift(gap, axis, -1), _shift(gap, axis, 1))
+        deep = gap > rule.depth_gap
+        passes = torch.where(objects, deep, apart & torch.where(parts, deep, gap - 0.5 * slope > rule.depth_gap))
+        if rule.contact:
+            passes |= objects | (parts & apart)
+        # The pixel beyond the far one, looking from the near one.
+        length = step.shape[axis]
+        beyond_a = _shift(seen, axis, 1).narrow(axis, 0, length)
+        beyond_b = _shift(seen, axis, -1).narrow(axis, 1, length)
+        passes &= a & b
+        first, second = seed.narrow(axis, 0, length), seed.narrow(axis, 1, length)
+        first |= (a & ~b) | (passes & (step >= 0) & beyond_b)
+        second |= (b & ~a) | (passes & (step < 0) & beyond_a)
+    return seed
+
+
+def creases(normal_B3HW: Tensor, part_B1HW: Tensor, object_B1HW: Tensor) -> Tensor:
+    """(B, 1, H, W) float32, 0..1 by the angle between neighbouring normals of one part; both pixels carry it."""
+    begin, full = (1 - math.cos(math.radians(degrees)) for degrees in CREASE_DEGREES)
+    found = torch.zeros_like(part_B1HW, dtype=torch.float32)
+    for axis in (2, 3):
+        normal_a, normal_b = _pair(normal_B3HW, axis)
+        bend = 1 - (normal_a * normal_b).sum(1, keepdim=True, dtype=torch.float32)
+        fold = ((bend - begin) / (full - begin)).clamp(0, 1)
+        part_a, _ = _pair(part_B1HW, axis)
+        fold *= (part_a > 0) & ~_differs(part_B1HW, axis) & ~_differs(object_B1HW, axis)
+        for half in (found.narrow(axis, 0, fold.shape[axis]), found.narrow(axis, 1, fold.shape[axis])):
+            torch.maximum(half, fold, out=half)
+    return found
+
+
+def without_specks(marked_B1HW: Tensor, min_size: int) -> Tensor:
+    """The marks in 8-connected components of at least `min_size` pixels.
+
+    Labels of the marked pixels sink to the smallest of their component: every round takes the neighbours' smallest label
+    and then that label's own, so a round doubles the reach.
+    """
+    B, _, H, W = marked_B1HW.shape
+    where = marked_B1HW.flatten().nonzero().squeeze(1)
+    order = torch.full((marked_B1HW.numel(),), -1, device=where.device)
+    order[where] = torch.arange(len(where), device=where.device)
+    grid = order.view(B, H, W)
+    links = []
+    for dy, dx in ((0, 1), (1, -1), (1, 0), (1, 1)):
+        a = grid[:, : H - dy, max(0, -dx) : W - max(0, dx)]
+        b = grid[:, dy:, max(0, dx) : W - max(0, -dx)]
+        linked = (a >= 0) & (b >= 0)
+        links.append(torch.stack([a[linked], b[linked]]))
+    a, b = torch.cat(links, 1)
+    label = torch.arange(len(where), device=where.device)
+    while True:
+        low = torch.minimum(label[a], label[b])
+        sunk = label.scatter_reduce(0, label[a], low, "amin").scatter_reduce(0, label[b], low, "amin")
+        sunk = sunk[sunk]
+        if torch.equal(sunk, label):
+            break
+        label = sunk
+    large = label.bincount(minlength=1)[label] >= min_size if len(label) else label.bool()
+    kept = torch.zeros_like(marked_B1HW).flatten()
+    kept[where[large]] = True
+    return kept.view_as(marked_B1HW)
+
+
+def estimate_pixel(rest_B3HW: Tensor, normal_B3HW: Tensor, part_B1HW: Tensor) -> float:
+    """Scene units a pixel covers where no camera is known: the median rest distance of neighbours facing the camera.
+
+    Args:
+        rest_B3HW: rest positions of a few frames of the shot.
+        normal_B3HW: camera-space normals.
+        part_B1HW: part ids.
+
+    Raises:
+        ValueError: when no two neighbours of one part face the camera.
+    """
+    steps = []
+    for axis in (2, 3):
+        rest_a, rest_b = _pair(rest_B3HW, axis)
+        part_a, _ = _pair(part_B1HW, axis)
+        nz_a, nz_b = _pair(normal_B3HW[:, 2:], axis)
+        facing = (part_a > 0) & ~_differs(part_B1HW, axis) & (nz_a > 0.9) & (nz_b > 0.9)
+        steps.append((rest_b - rest_a).square().sum(1, keepdim=True).sqrt()[facing])
+    every = torch.cat(steps)
+    if not len(every):
+        raise ValueError("no neighbouring pixels face the camera")
+    return every.median().item()
+
+
+def _pair(x_BCHW: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+    """Both members of every neighbouring pair along an axis."""
+    length = x_BCHW.shape[axis] - 1
+    return x_BCHW.narrow(axis, 0, length), x_BCHW.narrow(axis, 1, length)
+
+
+def _differs(ids_B1HW: Tensor, axis: int) -> Tensor:
+    a, b = _pair(ids_B1HW, axis)
+    return a != b
+
+
+def _shift(x_BCHW: Tensor, axis: int, by: int) -> Tensor:
+    """The neighbour's value at distance -`by`, the edge repeated: the picture's end is not background."""
+    length = x_BCHW.shape[axis]
+    index = (torch.arange(length, device=x_BCHW.device) - by).clamp(0, length - 1)
+    return x_BCHW.index_select(axis, index)
