@@ -1,0 +1,50 @@
+"""The stylizer's named inputs.
+
+Belongs here: what the network sees of a frame, in which order and scale. Does not: how guides are found (`contours`).
+
+Rest position, normals and depth are left out on purpose: given to a line predictor that learns from one pose they are
+shortcuts ("this slant carries ink") and flood turned limbs with ink. The line follows the contour distance alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from model.color import display_premultiplied
+
+INPUTS = ("red", "green", "blue", "alpha", "signed_contour", "soft_edge")
+"""Input channels in order: display-encoded premultiplied RGB, coverage, signed contour distance, contour nearness."""
+
+MARGIN = 3.0
+"""Pixels beyond the stroke at which the signed distance saturates."""
+
+EDGE_SIGMA = 1.5
+"""Pixels; the soft edge is exp(-(distance / 1.5)^2)."""
+
+
+@dataclass(frozen=True)
+class Guides:
+    """Contour guidance of a batch of frames.
+
+    Attributes:
+        distance: (B, 1, H, W) float, pixels to the nearest contour, unsigned, truncated anywhere beyond the reach.
+        side: (B, 1, H, W) bool, True on the surface that owns that contour.
+    """
+
+    distance: Tensor
+    side: Tensor
+
+
+def pack(color_B4HW: Tensor, guides: Guides, stroke: float) -> Tensor:
+    """(B, 6, H, W) network input in the order of `INPUTS`, each channel in -1..1.
+
+    Args:
+        color_B4HW: scene-linear premultiplied; HDR and negative values are clamped in this view only.
+        stroke: the style's stroke width in pixels; the signed distance is in units of stroke + 3 px.
+    """
+    signed = torch.where(guides.side, guides.distance, -guides.distance) / (stroke + MARGIN)
+    soft = torch.exp(-((guides.distance / EDGE_SIGMA) ** 2))
+    return torch.cat([display_premultiplied(color_B4HW), signed.clamp(-1, 1), soft], 1)

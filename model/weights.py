@@ -1,0 +1,109 @@
+"""The stored form of a stylizer: `weights.safetensors` beside `card.json`.
+
+Belongs here: this one file format. Does not: registries (`osf_pipeline.tracking`) or training checkpoints
+(`osf_pipeline.training`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+
+from model.stylizer import Architecture, Stylizer
+
+WEIGHTS, CARD = "weights.safetensors", "card.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a user must know of a model before running it.
+
+    Attributes:
+        architecture: how to build the network; names its inputs in order.
+        stroke: stroke width in pixels; normalises the signed contour distance.
+        pixel: scene units per pixel of the exemplar, the scale the line was learnt at.
+        rest_box: two corners of the exemplar's rest positions in scene units.
+        tier: the least a store must know: `full` or `estimated`.
+        license: of the drawing and keyframe it was trained on.
+        seed, recipe: enough to train it again.
+        versions: of the software that made it.
+        metrics: numbers of the training run.
+        sha256: of the weights file.
+    """
+
+    architecture: Architecture
+    stroke: float
+    pixel: float
+    rest_box: tuple[tuple[float, ...], tuple[float, ...]]
+    license: str
+    seed: int
+    recipe: dict[str, Any]
+    tier: str = "full"
+    versions: dict[str, str] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    sha256: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-ready; also says the receptive radius and the format version."""
+        return {
+            "format": FORMAT,
+            **asdict(self),
+            "architecture": self.architecture.to_json(),
+            "receptive_radius": self.architecture.receptive_radius,
+            "normalisers": {"signed_contour": "stroke + 3 px", "soft_edge": "exp(-(d / 1.5 px)^2)"},
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Card:
+        """
+        Raises:
+            ValueError: for a card of another format or architecture.
+        """
+        if data.get("format") != FORMAT:
+            raise ValueError(f"unknown card format {data.get('format')}; this version reads format {FORMAT}")
+        known = {name: data[name] for name in cls.__dataclass_fields__}
+        low, high = data["rest_box"]
+        return cls(
+            **{
+                **known,
+                "architecture": Architecture.from_json(data["architecture"]),
+                "rest_box": (tuple(low), tuple(high)),
+            }
+        )
+
+
+def save(folder: Path, model: Stylizer, card: Card) -> Card:
+    """Write both files into `folder` (made if needed) and return the card with its sha256."""
+    folder.mkdir(parents=True, exist_ok=True)
+    # Batch counters are training state; a model's bytes depend on what it computes alone.
+    state = {k: v.contiguous() for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
+    data = safetensors.torch.save(state)
+    card = Card(**{**card.__dict__, "sha256": hashlib.sha256(data).hexdigest()})
+    (folder / WEIGHTS).write_bytes(data)
+    (folder / CARD).write_text(json.dumps(card.to_json(), indent=2, sort_keys=True) + "\n")
+    return card
+
+
+def load(folder: Path) -> tuple[Stylizer, Card]:
+    """Read a model on the CPU, unfolded.
+
+    Raises:
+        FileNotFoundError: when a file is missing.
+        ValueError: when the card is of an unknown format, or the weights are not those the card names.
+    """
+    card = Card.from_json(json.loads((folder / CARD).read_text()))
+    data = (folder / WEIGHTS).read_bytes()
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != card.sha256:
+        raise ValueError(f"{folder / WEIGHTS} has sha256 {digest}, its card says {card.sha256}")
+    model = Stylizer(card.architecture)
+    state = safetensors.torch.load(data)
+    counters = {k: v for k, v in model.state_dict().items() if k.endswith("num_batches_tracked")}
+    model.load_state_dict({**state, **counters})
+    return model.eval(), card

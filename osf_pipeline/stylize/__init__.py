@@ -1,0 +1,1 @@
+"""G-buffers and guidance to stylized layers."""

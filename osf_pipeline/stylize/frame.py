@@ -1,0 +1,157 @@
+"""One frame through a stylizer: arrays in, layers out. Pure; random access; the same bits whatever the tiling.
+
+Belongs here: cropping, padding, tiling, layers. Does not: stores and shards (`stage`), the network (`model`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from model.color import over
+from model.inputs import Guides, pack
+from model.stylizer import STRIDE
+from model.stylizer import Stylizer as Network
+from model.weights import Card
+from osf_pipeline.buffers import CONTOUR_RANGE
+from osf_pipeline.errors import InputDataError
+
+NEEDED = ("color", "contour", "contour_side", "confidence")
+
+TILE = 512
+"""Side of a tile in pixels; the grid starts at the display origin."""
+
+MATTE_FLOOR = 1 / 64
+"""Line alpha below this is nothing: a sigmoid never reaches 0, a clean matte does."""
+
+
+class Stylizer:
+    """A network made ready for frames: batch norm folded, channels last.
+
+    The number of torch threads is the caller's; it is part of bit-equality.
+    """
+
+    def __init__(self, network: Network, card: Card, tile: int = TILE) -> None:
+        self.network, self.card, self.tile = network.folded(), card, tile
+        self.halo = -(-card.architecture.receptive_radius // STRIDE) * STRIDE
+
+    @torch.inference_mode()
+    def __call__(self, frame: Mapping[str, np.ndarray], origin: tuple[int, int] = (0, 0)) -> dict[str, np.ndarray]:
+        """Draw the line of one frame.
+
+        Args:
+            frame: canonical `color` (4), `contour` (1), `contour_side` (1), `confidence` (1), all `(channel, y, x)`.
+            origin: x, y of the first pixel in display coordinates; anchors the tile grid.
+
+        Returns:
+            `fill` (the colour itself), `line`, `beauty` and `confidence`, float16, as in `buffers.LAYERS`.
+
+        Raises:
+            InputDataError: for a missing buffer, buffers of different sizes, or colours that are not finite.
+        """
+        _check(frame)
+        color, contour, side = (torch.from_numpy(np.asarray(frame[n], np.float32))[None] for n in NEEDED[:3])
+        line = torch.zeros_like(color)
+        # Nothing is drawn where there is neither a surface nor a contour within reach.
+        drawable = (color[:, 3:] > 0) | (contour < CONTOUR_RANGE)
+        inputs = pack(color, Guides(contour, side > 0), self.card.stroke)
+        for tile in _tiles(drawable[0, 0], origin, self.tile):
+            shown = tile.clipped(*color.shape[2:])
+            found = self._line(inputs, tile)
+            line[:, :, shown.rows, shown.columns] = found[:, :, shown.within(tile).rows, shown.within(tile).columns]
+        line *= drawable
+        return {
+            "fill": _half(color),
+            "line": _half(line),
+            "beauty": _half(over(line, color)),
+            "confidence": np.asarray(frame["confidence"], np.float16),
+        }
+
+    def _line(self, inputs_1CHW: Tensor, tile: _Box) -> Tensor:
+        """Line of one tile, computed with a halo of true neighbours; the frame's edge goes on as it ends."""
+        height, width = inputs_1CHW.shape[2:]
+        wide = tile.grown(self.halo)
+        near = wide.clipped(height, width)
+        edge = (near.left - wide.left, wide.right - near.right, near.top - wide.top, wide.bottom - near.bottom)
+        x = F.pad(inputs_1CHW[:, :, near.rows, near.columns], edge, mode="replicate")
+        found = self.network(x.contiguous(memory_format=torch.channels_last)).layer
+        found = found[:, :, self.halo : -self.halo, self.halo : -self.halo]
+        return torch.where(found[:, 3:] < MATTE_FLOOR, 0.0, found)
+
+
+def stylize_frame(stylizer: Stylizer, frame: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """`stylizer(frame)`: the function a shard worker maps over frames."""
+    return stylizer(frame)
+
+
+class _Box(NamedTuple):
+    """Half-open pixel box in array coordinates; may reach past the array."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    @property
+    def rows(self) -> slice:
+        return slice(self.top, self.bottom)
+
+    @property
+    def columns(self) -> slice:
+        return slice(self.left, self.right)
+
+    def grown(self, by: int) -> _Box:
+        return _Box(self.top - by, self.bottom + by, self.left - by, self.right + by)
+
+    def clipped(self, height: int, width: int) -> _Box:
+        return _Box(max(self.top, 0), min(self.bottom, height), max(self.left, 0), min(self.right, width))
+
+    def within(self, other: _Box) -> _Box:
+        """The same box, counted from the other's corner."""
+        return _Box(self.top - other.top, self.bottom - other.top, self.left - other.left, self.right - other.left)
+
+
+def _tiles(drawable_HW: Tensor, origin: tuple[int, int], tile: int) -> Iterator[_Box]:
+    """Boxes that cover everything drawable: in each cell of the display's grid the tight box, grown to whole strides.
+
+    Corners are multiples of the network's stride in display coordinates, so a pixel is computed in the same phase
+    whatever is cropped. A box may reach past the array.
+    """
+    height, width = drawable_HW.shape
+    (x0, y0) = origin
+    for top in range(-(y0 % tile), height, tile):
+        for left in range(-(x0 % tile), width, tile):
+            cell = _Box(top, top + tile, left, left + tile).clipped(height, width)
+            rows, columns = drawable_HW[cell.rows, cell.columns].nonzero(as_tuple=True)
+            if not len(rows):
+                continue
+
+            def down(value: int, start: int) -> int:
+                return value - (value + start) % STRIDE
+
+            yield _Box(
+                down(cell.top + int(rows.min()), y0),
+                down(cell.top + int(rows.max()) + STRIDE, y0),
+                down(cell.left + int(columns.min()), x0),
+                down(cell.left + int(columns.max()) + STRIDE, x0),
+            )
+
+
+def _check(frame: Mapping[str, np.ndarray]) -> None:
+    missing = [name for name in NEEDED if name not in frame]
+    if missing:
+        raise InputDataError("the frame lacks buffers", channel=", ".join(missing), fix="Run `osf guide` first.")
+    sizes = {name: frame[name].shape[1:] for name in NEEDED}
+    if len(set(sizes.values())) > 1:
+        raise InputDataError("the frame's buffers differ in size", sizes=sizes, fix="Store them over one window.")
+    if not np.isfinite(frame["color"]).all():
+        raise InputDataError("the colour is not finite", channel="color", fix="Render again, or repair it at ingest.")
+
+
+def _half(x_1CHW: Tensor) -> np.ndarray:
+    return x_1CHW[0].to(torch.float16).numpy()

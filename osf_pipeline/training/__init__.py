@@ -1,0 +1,1 @@
+"""Learning a style from its drawing: exemplars, the loop around `model`, checkpoints, exact resume."""

@@ -1,0 +1,311 @@
+"""One drawn keyframe, read and made ready for compositing.
+
+Belongs here: checking an exemplar, finding its limbs, measuring its drawn line. Does not: composites
+(`model.compositing`), patches (`patches`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch import Tensor
+
+from model.color import from_drawing, on_white, srgb_encode, straight
+from model.compositing import Figure, Ink, Limb, Sheet
+from model.contours import ContourRule, contours, estimate_pixel, rule_for
+from osf_pipeline.config import StyleConfig
+from osf_pipeline.errors import InputDataError
+
+NEEDED = ("color", "depth", "normal", "rest_position", "part_id", "object_id")
+BORDER = 40
+"""Pixels of background kept around the figure, so that a line outside it is learnt too."""
+
+SMALLEST_LIMB = 64
+"""Pixels; smaller parts travel with their neighbours."""
+
+INK_STEP = 0.15
+"""A pixel is drawn on where drawing and render differ by more (L2 of display-encoded RGB on white)."""
+
+
+@dataclass(frozen=True)
+class ExemplarData:
+    """One keyframe, `(channel, y, x)` arrays of one size.
+
+    Attributes:
+        buffers: canonical buffers, at least those of `NEEDED`.
+        drawing: (4, y, x) float32 in 0..1, display-encoded, straight alpha.
+        mask: (1, y, x) float32 in 0..1; where the drawing is to be learnt.
+    """
+
+    buffers: Mapping[str, np.ndarray]
+    drawing: np.ndarray
+    mask: np.ndarray
+
+
+@dataclass(frozen=True)
+class LineProfile:
+    """Where the drawn line lies, in pixels of signed distance to the contour, positive on the owner's surface.
+
+    Attributes:
+        start, stop: the run of distances with at least half of the greatest ink share.
+        share: ink share per pixel of distance, from -LineProfile.REACH up.
+    """
+
+    start: float
+    stop: float
+    share: tuple[float, ...]
+
+    REACH = 24
+
+    @property
+    def stroke(self) -> float:
+        """Width of the line."""
+        return self.stop - self.start
+
+    @property
+    def halo(self) -> int:
+        """Undrawn pixels between the line and the edge of the surface."""
+        return max(0, round(self.start))
+
+
+@dataclass(frozen=True)
+class PreparedExemplar:
+    """An exemplar ready for training."""
+
+    figure: Figure
+    rule: ContourRule
+    profile: LineProfile
+
+    @property
+    def stroke(self) -> float:
+        return max(2.0, self.profile.stroke)
+
+
+def exemplar_from_arrays(
+    buffers: Mapping[str, np.ndarray], drawing: np.ndarray, mask: np.ndarray | None = None
+) -> ExemplarData:
+    """Check that a keyframe and its drawing belong together.
+
+    Raises:
+        InputDataError: for a missing buffer, differing sizes, or an empty keyframe or drawing.
+    """
+    missing = [name for name in NEEDED if name not in buffers]
+    if missing:
+        raise InputDataError(
+            "the keyframe lacks buffers", channel=", ".join(missing), fix="Render them, or map them under `channels`."
+        )
+    size = buffers["color"].shape[1:]
+    mask = np.ones((1, *size), np.float32) if mask is None else mask
+    for name, array in (("drawing", drawing), ("mask", mask)):
+        if array.shape[1:] != size:
+            raise InputDataError(
+                f"the {name} is not registered to the keyframe", size=array.shape[1:], keyframe=size,
+                fix="Save it at the keyframe's size, pixel for pixel.",
+            )  # fmt: skip
+    if not (buffers["part_id"].any() and buffers["object_id"].any()):
+        raise InputDataError("the keyframe shows no surface", channel="part_id", fix="Check the id channels.")
+    if not (drawing[3] * mask[0]).any():
+        raise InputDataError("the drawing is empty", channel="A", fix="Check its alpha and the mask.")
+    return ExemplarData(buffers, drawing, mask)
+
+
+def load_exemplars(style: StyleConfig, base_url: str) -> list[ExemplarData]:
+    """Read every exemplar of a style from beside its style.yaml.
+
+    Raises:
+        InputDataError, RequestError: as the readers and `exemplar_from_arrays`.
+    """
+    from osf_pipeline.exr.keyframe import read_drawing, read_keyframe
+    from osf_pipeline.layout import join
+
+    found = []
+    for entry in style.exemplars:
+        mask = read_drawing(join(base_url, entry.mask))[:1] if entry.mask else None
+        drawing = read_drawing(join(base_url, entry.drawing))
+        found.append(exemplar_from_arrays(read_keyframe(entry, base_url), drawing, mask))
+    return found
+
+
+def prepare(exemplar: ExemplarData, *, trim_halo: bool = True) -> PreparedExemplar:
+    """Measure the line, trim its halo, find the limbs."""
+    sheet = _cropped(exemplar)
+    seen = sheet.rest[0, :, sheet.part[0, 0] > 0]
+    rest_size = float((seen.amax(1) - seen.amin(1)).max())
+    rule = rule_for(estimate_pixel(sheet.rest, sheet.normal, sheet.part), rest_size)
+    found = contours(sheet.depth, sheet.rest, sheet.normal, sheet.part, sheet.object, rule)
+    # By coverage, not by `found.side`: ownership ends where a rounded rim falls away in depth, a drawn line does not.
+    signed = torch.where(sheet.part > 0, found.distance, -found.distance)[0, 0].numpy()
+    drawn = (on_white(sheet.target) - on_white(sheet.color))[0].norm(dim=0).numpy() > INK_STEP
+    profile = measure_line(signed, drawn, (sheet.weight[0, 0] > 0.5).numpy())
+    if trim_halo and profile.halo:
+        sheet = Sheet(**{**sheet.__dict__, "target": without_halo(sheet.target, profile.halo)})
+    core = drawn & (signed >= profile.start) & (signed <= profile.stop)
+    ink = _nearest(srgb_encode(straight(sheet.target)), core if core.any() else sheet.part[0, 0].numpy() > 0)
+    figure = Figure(
+        sheet,
+        find_limbs(sheet, rule.depth_gap),
+        Ink(ink, max(0.0, profile.stop)),
+        depth_gap=2 * rule.depth_gap,
+    )
+    return PreparedExemplar(figure, rule, profile)
+
+
+def measure_line(signed: np.ndarray, drawn: np.ndarray, counted: np.ndarray) -> LineProfile:
+    """Ink share per pixel of signed distance, and the half-maximum run around its peak.
+
+    Args:
+        signed: (y, x) signed contour distance in pixels.
+        drawn: (y, x) bool, pixels with ink.
+        counted: (y, x) bool, pixels to look at.
+    """
+    reach = LineProfile.REACH
+    near = counted & (np.abs(signed) < reach)
+    bins = np.floor(signed[near]).astype(int) + reach
+    total = np.bincount(bins, minlength=2 * reach)
+    inked = np.bincount(bins, weights=drawn[near].astype(float), minlength=2 * reach)
+    share = inked / np.maximum(total, 1)
+    peak = int(np.argmax(np.where(total >= 16, share, 0)))
+    low, high = peak, peak
+    while low > 0 and share[low - 1] >= share[peak] / 2:
+        low -= 1
+    while high < 2 * reach - 1 and share[high + 1] >= share[peak] / 2:
+        high += 1
+    return LineProfile(float(low - reach), float(high + 1 - reach), tuple(share.round(4).tolist()))
+
+
+def without_halo(target_B4HW: Tensor, halo: int) -> Tensor:
+    """The drawing with the outermost `halo` pixels of its cut-out replaced by the nearest colour further in."""
+    alpha = target_B4HW[:, 3:]
+    solid = alpha[0, 0].numpy() > 0.5
+    depth = ndimage.distance_transform_edt(solid)
+    if not (depth > halo).any():
+        return target_B4HW
+    filled = _nearest(straight(target_B4HW), depth > halo)
+    rim = torch.from_numpy(depth <= halo)
+    return torch.cat([torch.where(rim, filled, straight(target_B4HW)) * alpha, alpha], 1)
+
+
+def find_limbs(sheet: Sheet, depth_gap: float) -> list[Limb]:
+    """Every chain of parts that hangs on the largest part of its object, as a limb of its own.
+
+    Parts are joined where they touch without a step in depth; of several ways back to the largest part the one over the
+    longest joint counts. A figure of one part, and every object beside the main one, is a limb as a whole.
+    """
+    part, thing = sheet.part[0, 0].numpy().astype(np.int64), sheet.object[0, 0].numpy().astype(np.int64)
+    depth = sheet.depth[0, 0].numpy()
+    key = np.where(part > 0, thing * 65536 + part, 0)
+    covered = (sheet.color[0, 3] > 0).numpy() | (sheet.target[0, 3] > 0).numpy()
+    owner = _nearest(torch.from_numpy(key)[None, None], key > 0)[0, 0].numpy() * covered
+    touching = _joints(key, depth, depth_gap)
+    sizes = {int(k): int((key == k).sum()) for k in np.unique(key[key > 0])}
+
+    chains: list[set[int]] = []
+    left = set(sizes)
+    while left:
+        root = max(left, key=lambda k: (sizes[k], -k))
+        parent = _spanning_tree(root, touching)
+        chains += [{k for k in parent if node in _ancestry(k, parent)} for node in parent if node != root]
+        if len(parent) < len(sizes) or len(sizes) == 1:
+            chains.append(set(parent))
+        left -= set(parent)
+    limbs = []
+    for chain in chains:
+        surface = np.isin(key, list(chain))
+        if surface.sum() < SMALLEST_LIMB:
+            continue
+        seam = surface & ndimage.binary_dilation(_beside(key, depth, depth_gap, chain))
+        joint = ndimage.distance_transform_edt(~seam) if seam.any() else np.full(surface.shape, np.inf)
+        y, x = np.argwhere(surface).mean(0)
+        limbs.append(
+            Limb(
+                torch.from_numpy(surface)[None, None],
+                torch.from_numpy(np.isin(owner, list(chain)))[None, None],
+                torch.from_numpy(joint.astype(np.float32))[None, None],
+                (float(x), float(y)),
+            )
+        )
+    return limbs
+
+
+def _cropped(exemplar: ExemplarData) -> Sheet:
+    """The figure's box with `BORDER` pixels of background on every side, as tensors."""
+    shown = (exemplar.buffers["color"][3] > 0) | (exemplar.drawing[3] > 0)
+    rows, columns = np.flatnonzero(shown.any(1)), np.flatnonzero(shown.any(0))
+    box = (slice(None), slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+
+    def take(array: np.ndarray, background: float, dtype: torch.dtype = torch.float32) -> Tensor:
+        edge = ((0, 0), (BORDER, BORDER), (BORDER, BORDER))
+        padded = np.pad(array[box].astype(np.float32), edge, constant_values=background)
+        return torch.from_numpy(padded)[None].to(dtype)
+
+    b = exemplar.buffers
+    return Sheet(
+        color=take(b["color"], 0),
+        target=from_drawing(take(exemplar.drawing, 0)),
+        weight=take(exemplar.mask, 1),
+        depth=take(b["depth"], np.inf),
+        normal=take(b["normal"], 0),
+        rest=take(b["rest_position"], 0),
+        part=take(b["part_id"], 0, torch.int32),
+        object=take(b["object_id"], 0, torch.int32),
+    )
+
+
+def _nearest(image_1CHW: Tensor, valid: np.ndarray) -> Tensor:
+    """Every pixel takes the value of the nearest valid one."""
+    rows, columns = ndimage.distance_transform_edt(~valid, return_distances=False, return_indices=True)
+    return image_1CHW[:, :, torch.from_numpy(rows).long(), torch.from_numpy(columns).long()]
+
+
+def _pairs(array: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Views of horizontally and vertically neighbouring pixels."""
+    return [(array[:, :-1], array[:, 1:]), (array[:-1], array[1:])]
+
+
+def _joints(key: np.ndarray, depth: np.ndarray, gap: float) -> dict[int, dict[int, int]]:
+    """Length of the joint between every two parts that touch without a depth step."""
+    length: dict[int, dict[int, int]] = {int(k): {} for k in np.unique(key[key > 0])}
+    for (a, b), (za, zb) in zip(_pairs(key), _pairs(depth), strict=True):
+        met = (a != b) & (a > 0) & (b > 0)
+        met[met] = np.abs(za[met] - zb[met]) < gap
+        for i, j in zip(a[met].tolist(), b[met].tolist(), strict=True):
+            length[i][j] = length[i].get(j, 0) + 1
+            length[j][i] = length[j].get(i, 0) + 1
+    return length
+
+
+def _spanning_tree(root: int, touching: dict[int, dict[int, int]]) -> dict[int, int]:
+    """Node to parent (the root is its own), grown over the longest joint first."""
+    parent = {root: root}
+    while True:
+        reach = [(n, node, other) for node in parent for other, n in touching[node].items() if other not in parent]
+        if not reach:
+            return parent
+        _, node, other = max(reach, key=lambda r: (r[0], -r[2]))
+        parent[other] = node
+
+
+def _ancestry(node: int, parent: dict[int, int]) -> list[int]:
+    """The node and everything between it and the root."""
+    line = [node]
+    while parent[line[-1]] != line[-1]:
+        line.append(parent[line[-1]])
+    return line
+
+
+def _beside(key: np.ndarray, depth: np.ndarray, gap: float, chain: set[int]) -> np.ndarray:
+    """(y, x) bool: pixels of other parts that touch the chain without a depth step."""
+    found = np.zeros(key.shape, bool)
+    inside = np.isin(key, list(chain))
+    for (a, b), (za, zb), (ia, ib), (fa, fb) in zip(
+        _pairs(key), _pairs(depth), _pairs(inside), _pairs(found), strict=True
+    ):
+        met = (ia != ib) & (a > 0) & (b > 0)
+        met[met] = np.abs(za[met] - zb[met]) < gap
+        fa |= met & ib
+        fb |= met & ia
+    return found

@@ -1,0 +1,118 @@
+"""Where training patches come from: a pool of composites and seeded crops of them.
+
+Every composite and every batch is a pure function of (seed, number), so a resumed run needs no generator state.
+Belongs here: the pool, crops, flips. Does not: how a composite is made (`model.compositing`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from model.compositing import Sheet, arrange, turned
+from model.contours import ContourRule, contours
+from model.inputs import MARGIN, Guides, pack
+from model.training_step import Batch
+from osf_pipeline.training.exemplar import PreparedExemplar
+from osf_pipeline.training.recipe import TrainRecipe
+
+_COMPOSITES, _BATCHES, HELD_OUT = range(3)
+"""Separate random streams; held-out composites are never trained on."""
+
+
+def seeded(seed: int, stream: int, number: int) -> torch.Generator:
+    """A generator of its own for every (seed, stream, number)."""
+    return torch.Generator().manual_seed(((seed * 3 + stream) * 1_000_003 + number) % 2**63)
+
+
+@dataclass(frozen=True)
+class Plate:
+    """One picture to crop patches from, `(C, H, W)`; `figure` and `inner` are (N, 2) y, x of pixels worth learning."""
+
+    inputs: Tensor
+    fill: Tensor
+    target: Tensor
+    weight: Tensor
+    figure: Tensor
+    inner: Tensor
+
+
+def plate(sheet: Sheet, rule: ContourRule, stroke: float) -> Plate:
+    """Find contours and pack the inputs of a sheet."""
+    found = contours(sheet.depth, sheet.rest, sheet.normal, sheet.part, sheet.object, rule)
+    inputs = pack(sheet.color, Guides(found.distance, found.side), stroke)
+    reach = int(stroke + MARGIN)
+    empty = (sheet.part == 0).to(inputs.dtype)
+    near_background = F.max_pool2d(empty, 2 * reach + 1, 1, reach) > 0
+    edge = (found.distance < 1) & found.side
+    wide = F.max_pool2d(torch.maximum(1 - empty, sheet.target[:, 3:]), 7, 1, 3) > 0
+    return Plate(
+        inputs[0].half(),
+        sheet.color[0].clamp(0, 1).half(),
+        sheet.target[0].half(),
+        sheet.weight[0].half(),
+        wide[0, 0].nonzero(),
+        (edge & ~near_background)[0, 0].nonzero(),
+    )
+
+
+class PatchPool:
+    """A rolling pool of plates and the batches cut from it."""
+
+    def __init__(self, exemplars: Sequence[PreparedExemplar], recipe: TrainRecipe) -> None:
+        self.exemplars, self.recipe = exemplars, recipe
+        self.stroke = sum(e.stroke for e in exemplars) / len(exemplars)
+        self._slots: dict[int, tuple[int, Plate]] = {}
+
+    def make(self, number: int, stream: int = _COMPOSITES) -> Plate:
+        """Plate `number` of a stream."""
+        generator = seeded(self.recipe.seed, stream, number)
+        exemplar = self.exemplars[number % len(self.exemplars)]
+        composite = torch.rand((), generator=generator).item() < self.recipe.composites
+        sheet = arrange(exemplar.figure, generator) if composite else turned(exemplar.figure, generator)
+        return plate(sheet, exemplar.rule, self.stroke)
+
+    def batch(self, step: int) -> Batch:
+        """The patches of one step."""
+        generator = seeded(self.recipe.seed, _BATCHES, step)
+        slots = torch.randint(self.recipe.pool, (self.recipe.batch,), generator=generator).tolist()
+        patches = [self._patch(self._slot(slot, step), generator, on_inner=i % 2 == 0) for i, slot in enumerate(slots)]
+        inputs, fill, target, weight = (torch.stack(parts).float() for parts in zip(*patches, strict=True))
+        return Batch(inputs, fill, target, weight)
+
+    def held_out(self, count: int = 4) -> list[Batch]:
+        """Batches of plates no step sees, for choosing among snapshots."""
+        batches = []
+        for number in range(count):
+            generator = seeded(self.recipe.seed, HELD_OUT, 1_000_000 + number)
+            kept = self.make(number, HELD_OUT)
+            patches = [self._patch(kept, generator, on_inner=i % 2 == 0) for i in range(self.recipe.batch)]
+            batches.append(Batch(*(torch.stack(parts).float() for parts in zip(*patches, strict=True))))
+        return batches
+
+    def _slot(self, slot: int, step: int) -> Plate:
+        """The plate that slot holds at that step: renewed once in `pool * refresh` steps, one slot after another."""
+        renewals = (step // self.recipe.refresh + self.recipe.pool - 1 - slot) // self.recipe.pool
+        number = slot + self.recipe.pool * renewals
+        if self._slots.get(slot, (-1, None))[0] != number:
+            self._slots[slot] = (number, self.make(number))
+        return self._slots[slot][1]
+
+    def _patch(self, source: Plate, generator: torch.Generator, on_inner: bool) -> list[Tensor]:
+        def below(count: int) -> int:
+            return int(torch.randint(count, (), generator=generator).item())
+
+        side = self.recipe.patch
+        height, width = source.inputs.shape[1:]
+        near = source.inner if on_inner and len(source.inner) else source.figure
+        spread = 12
+        y, x = near[below(len(near))].tolist() if len(near) else (height // 2, width // 2)
+        top = min(max(y + below(2 * spread + 1) - spread - side // 2, 0), height - side)
+        left = min(max(x + below(2 * spread + 1) - spread - side // 2, 0), width - side)
+        flip = [axis for axis in (1, 2) if below(2)]
+        layers = (source.inputs, source.fill, source.target, source.weight)
+        return [layer[:, top : top + side, left : left + side].flip(flip) for layer in layers]

@@ -1,0 +1,44 @@
+"""How a style is trained. Belongs here: the keys under `recipe` in `style.yaml` and their defaults."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from osf_pipeline.config import Strict
+
+
+class TrainRecipe(Strict):
+    """One training run; equal recipes on equal exemplars give equal weights on one CPU type.
+
+    Attributes:
+        steps: optimiser steps.
+        width, blocks: size of the network.
+        batch, patch: patches per step and their side in pixels.
+        pool: composites held at a time.
+        refresh: steps between two new composites.
+        composites: share of the pool that are part-layer composites; the rest is the keyframe, turned and scaled.
+        rate: peak learning rate.
+        sparsity, perceptual: weights of those loss terms; perceptual 0 leaves the feature network out.
+        snapshot: steps between two held-out checks; the best snapshot is kept.
+        checkpoint: steps between two checkpoints.
+        trim_halo: cut off the pale rim between a drawing's line and the edge of its cut-out.
+        seed: of the weights, the composites and the patches.
+        threads: torch threads; fixed because it is part of bit-equality.
+    """
+
+    steps: int = Field(500, ge=1)
+    width: int = Field(24, ge=8, multiple_of=4)
+    blocks: int = Field(4, ge=1)
+    batch: int = Field(12, ge=1)
+    patch: int = Field(64, ge=32, multiple_of=4)
+    pool: int = Field(48, ge=2)
+    refresh: int = Field(6, ge=1)
+    composites: float = Field(0.7, ge=0, le=1)
+    rate: float = Field(1e-3, gt=0)
+    sparsity: float = Field(0.02, ge=0)
+    perceptual: float = Field(0.0, ge=0)
+    snapshot: int = Field(100, ge=1)
+    checkpoint: int = Field(100, ge=1)
+    trim_halo: bool = True
+    seed: int = 0
+    threads: int = Field(2, ge=1)

@@ -1,0 +1,57 @@
+import pytest
+import torch
+
+from model.stylizer import Architecture, Stylizer
+
+
+def trained_like(architecture: Architecture, seed: int = 0) -> Stylizer:
+    """A network whose norms are not the identity."""
+    torch.manual_seed(seed)
+    net = Stylizer(architecture)
+    for _ in range(3):
+        net(torch.rand(2, len(architecture.inputs), 32, 32))
+    return net.eval()
+
+
+def test_folded_equals_unfolded():
+    net = trained_like(Architecture(width=8, blocks=2))
+    folded = net.folded()
+    x = torch.rand(1, 6, 32, 40)
+    with torch.inference_mode():
+        torch.testing.assert_close(folded(x).layer, net(x).layer, atol=1e-5, rtol=1e-4)
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in folded.modules())
+    assert any(isinstance(m, torch.nn.BatchNorm2d) for m in net.modules())
+
+
+def test_receptive_radius_is_an_upper_bound_and_tight():
+    architecture = Architecture(width=8, blocks=2)
+    net, radius = trained_like(architecture).double(), architecture.receptive_radius
+    x = torch.rand(1, 6, 128, 128, dtype=torch.double, requires_grad=True)
+    reach = 0
+    for y in range(60, 64):  # every phase of the stride
+        (slope,) = torch.autograd.grad(net(x).alpha[0, 0, y, y], x)
+        rows, columns = slope[0].abs().sum(0).nonzero(as_tuple=True)
+        reach = max(reach, *((rows - y).abs().max().item(), (columns - y).abs().max().item()))
+    assert reach <= radius
+    assert reach >= radius - 8
+
+
+def test_starts_almost_without_line():
+    torch.manual_seed(0)
+    with torch.inference_mode():
+        line = Stylizer(Architecture(width=8, blocks=1)).eval()(torch.rand(1, 6, 32, 32))
+    assert line.alpha.mean() < 0.3
+
+
+def test_beauty_lies_over_the_fill():
+    fill = torch.tensor([2.0, -0.5, 0.25, 1.0]).view(1, 4, 1, 1).expand(1, 4, 8, 8)
+    line = Stylizer(Architecture(width=8, blocks=1)).eval()(torch.zeros(1, 6, 8, 8))
+    beauty = line.over(fill)
+    torch.testing.assert_close(beauty - line.layer, fill * (1 - line.alpha))
+
+
+def test_unknown_architectures_are_refused():
+    known = Architecture(width=16, blocks=3)
+    assert Architecture.from_json(known.to_json()) == known
+    with pytest.raises(ValueError, match="unknown architecture"):
+        Architecture.from_json({**known.to_json(), "name": "unet"})
