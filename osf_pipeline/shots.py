@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import fileseq
 
@@ -104,6 +105,10 @@ class Shard:
     @property
     def stop(self) -> int:
         return self.start + len(self.frames)
+
+    def to_json(self) -> dict[str, Any]:
+        """The descriptor a worker gets; stages add what their shards need."""
+        return {"index": self.index, "start": self.start, "frames": list(self.frames)}
 
 
 def shards(frames: FrameRange, size: int) -> list[Shard]:

@@ -14,7 +14,7 @@ def command(shot: Shot, root: Root = None, home: Home = None, report: Report = N
 
         found = validate_shot(project(root, home), shot)
         for finding in found.findings:
-            typer.echo(f"{finding.severity:<8} {finding}")
-        results.append({"shot": shot, "frames": len(found.frames), "findings": [vars(f) for f in found.findings]})
-        typer.echo(f"{shot}: {len(found.frames)} frames, {len(found.findings)} findings")
-        found.raise_errors()
+            typer.echo(str(finding))
+        results.append({"shot": shot, "frames": len(found.manifest), "findings": [vars(f) for f in found.findings]})
+        typer.echo(f"{shot}: {len(found.manifest)} frames, {len(found.findings)} findings")
+        found.refuse()

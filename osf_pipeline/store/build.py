@@ -55,7 +55,8 @@ class Plan:
     Attributes:
         store: URL of the shot's store of this kind.
         spec: its schema.
-        request: key of the request; attempts of the same request are continued.
+        request: key of the request, known before any work: attempts of the same request are continued, and `reuse`
+            finds what it published.
         worker: "package.module:Class", built from `job` with the attempt's URL added as `attempt`.
         shards: one descriptor each with `index`, `start`, `frames`.
         conclude: called with the attempt's URL and all commits, in order, before publishing.
@@ -118,18 +119,24 @@ def _publish(plan: Plan, attempt: str, commits: list[Json], conclusion: Conclusi
         },
     }
     won = create_json(join(plan.store, f"{conclusion.id}.json"), record)
+    write_json(_request_url(plan.store, plan.request), {"id": conclusion.id})
     set_current(plan.store, conclusion.id)
     version = find(plan.store, conclusion.id)
     assert version is not None
     return version, won
 
 
-def reuse(store: str, version_id: str) -> Version | None:
-    """The published version of an identity, made current; None when it still has to be built."""
-    version = find(store, version_id)
-    if version is not None and ((now := current(store)) is None or now.id != version_id):
-        set_current(store, version_id)
+def reuse(store: str, request: str) -> Version | None:
+    """The version an earlier build of this request published, made current; None when it still has to be built."""
+    pointer = read_json(_request_url(store, request))
+    version = None if pointer is None else find(store, pointer["id"])
+    if version is not None and ((now := current(store)) is None or now.id != version.id):
+        set_current(store, version.id)
     return version
+
+
+def _request_url(store: str, request: str) -> str:
+    return join(store, "requests", f"{request}.json")
 
 
 @contextlib.contextmanager

@@ -45,7 +45,7 @@ class Paint:
 
 
 def plan(store: str, gain: float = 0.5, **job: Any) -> Plan:
-    pieces = [{"index": s.index, "start": s.start, "frames": list(s.frames)} for s in shards(FRAMES, 4)]
+    pieces = [s.to_json() for s in shards(FRAMES, 4)]
     arrays = {"color": ArraySpec(("R", "G"), "float16"), "mask": ArraySpec(("M",), "uint8")}
     spec = StoreSpec("test", arrays, FRAMES.frames, 5, 7, 4, {"note": "x"})
     version_id = identity("test", 1, "abc", {"gain": gain})
@@ -119,14 +119,14 @@ def test_when_every_value_is_background_then_shards_are_still_stored(tmp_path: P
     assert len(list(Path(version.data_url).glob("*/c/*/0/0/0"))) == 6
 
 
-def test_when_the_identity_is_published_then_it_is_reused(store: str) -> None:
+def test_when_a_request_was_published_then_it_is_reused(store: str) -> None:
     first, _ = build(plan(store), run_local)
     other, _ = build(plan(store, gain=0.25), run_local)
     assert first.id != other.id
     assert current(store).id == other.id  # type: ignore[union-attr]
-    assert reuse(store, first.id).id == first.id  # type: ignore[union-attr]
+    assert reuse(store, "request-0.5").id == first.id  # type: ignore[union-attr]
     assert current(store).id == first.id  # type: ignore[union-attr]
-    assert reuse(store, "0" * 16) is None
+    assert reuse(store, "request-0.75") is None
 
 
 def test_when_two_builders_race_then_the_loser_adopts_the_winner(store: str) -> None:
