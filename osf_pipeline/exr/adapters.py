@@ -83,6 +83,7 @@ class BufferMap:
         adapter: name of the adapter; `evidence` says why it was chosen.
         bindings: canonical buffer to its binding, with full channel names.
         derived: canonical buffers computed from others, and how.
+        color_dtype: of the stored colour; float32 when the source is.
         flags: what is missing or doubtful, one sentence each.
     """
 
@@ -90,6 +91,7 @@ class BufferMap:
     evidence: str
     bindings: dict[str, Binding]
     derived: dict[str, str] = field(default_factory=dict)
+    color_dtype: Literal["float16", "float32"] = "float16"
     flags: tuple[str, ...] = ()
 
     @property
@@ -100,6 +102,11 @@ class BufferMap:
     @property
     def tier(self) -> Tier:
         return Tier.FULL if set(FULL_TIER) <= set(self.buffers) else Tier.ESTIMATED
+
+    @property
+    def dtypes(self) -> dict[str, str]:
+        """Storage dtype of every buffer it yields."""
+        return {b: self.color_dtype if b == "color" else GBUFFER[b].dtype for b in self.buffers}
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -180,11 +187,12 @@ def map_buffers(header: Header, source: Source) -> BufferMap:
         )  # fmt: skip
     flags: list[str] = []
     if "rest_position" in bindings and source.rest_box is None and bindings["rest_position"].averaged:
-        flags.append("rest_position: no rest_box given, stored values are taken as scene units")
+        # An averaged colour AOV cannot hold what lies below 0, so it is normalised.
+        flags.append("rest_position: taken as stored, because no `rest_box` is given")
     normal = bindings.get("normal")
     if normal and normal.space == "world" and source.camera is None:
         del bindings["normal"]
-        flags.append("normal: world-space normals need `camera`; left out")
+        flags.append("normal: left out, because world-space normals need `camera`")
     derived: dict[str, str] = {}
     if "object_id" not in bindings and "part_id" in bindings:
         derived["object_id"] = "1 where part_id is set"
@@ -192,13 +200,14 @@ def map_buffers(header: Header, source: Source) -> BufferMap:
         derived["part_id"] = "1 where object_id is set: every object is one part"
     if "depth" not in bindings and "position" in bindings and source.camera is not None:
         derived["depth"] = "position along the camera axis"
-    flags += [f"{buffer}: derived, {how}" for buffer, how in derived.items()]
+    flags += [f"{buffer}: {how}" for buffer, how in derived.items()]
     if any(b.averaged for b in bindings.values()):
         derived["sample"] = "edge pixels of averaged passes are repaired"
-    found = BufferMap(adapter.name if adapter else "channels", why, bindings, derived)
+    half = all(header.channels[name] == "float16" for name in bindings["color"].channels)
+    found = BufferMap(adapter.name if adapter else "channels", why, bindings, derived, "float16" if half else "float32")
     missing = [b for b in FULL_TIER if b not in found.buffers]
     if missing:
-        flags.append(f"missing {', '.join(missing)}: the store is of tier estimated, map them under `channels`")
+        flags.append(f"{', '.join(missing)}: missing, so the store is of tier estimated")
     return replace(found, flags=tuple(flags))
 
 
@@ -227,6 +236,11 @@ def _override(bindings: dict[str, Binding], header: Header, names: dict[str, str
             bindings.get(buffer, Binding(full)), channels=full, note="channels of the configuration"
         )
     for buffer, scale in source.scale.items():
+        if len(scale) != GBUFFER[buffer].count:
+            raise RequestError(
+                "a scale has the wrong number of factors", buffer=buffer, scale=scale,
+                fix=f"Give {GBUFFER[buffer].count}: {', '.join(GBUFFER[buffer].channels)}.",
+            )  # fmt: skip
         if buffer in bindings:
             bindings[buffer] = replace(bindings[buffer], scale=scale)
     if source.rest_box is not None and "rest_position" in bindings:

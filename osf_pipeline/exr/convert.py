@@ -6,6 +6,9 @@ time or judgement of values (`validate`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
 import numpy as np
 from scipy import ndimage
 
@@ -14,6 +17,7 @@ from osf_pipeline.config import Camera, Source
 from osf_pipeline.errors import InputDataError, RequestError
 from osf_pipeline.exr.adapters import Binding, BufferMap
 from osf_pipeline.exr.read import Image
+from osf_pipeline.exr.write import Window
 
 FAR = 1e9
 """Depths from here on are background; Blender writes 1e10."""
@@ -26,21 +30,32 @@ IDS = ("part_id", "object_id", "material_id")
 SAMPLE_NONE, SAMPLE_EXACT, SAMPLE_REPAIRED = 0, 1, 2
 
 
-def canonical(image: Image, mapping: BufferMap, source: Source, frame: int) -> dict[str, np.ndarray]:
+@dataclass(frozen=True)
+class Frame:
+    """Canonical buffers of one frame over the figure's bounding box; outside it everything is background.
+
+    Attributes:
+        window: x0, y0, x1, y1, inclusive; inside the file's data window.
+        buffers: buffer name to a (channel, y, x) array in the dtype of the buffer table (`color` float16 or float32 as
+            the source).
+    """
+
+    window: Window
+    buffers: dict[str, np.ndarray]
+
+
+def canonical(image: Image, mapping: BufferMap, source: Source, frame: int) -> Frame:
     """All buffers of `mapping` for one frame.
 
     Args:
-        image: decoded with at least `mapping.channels` and `mapping.fill`.
+        image: decoded with at least `mapping.channels` and `mapping.fill`, free of NaN.
         frame: picks the camera when the configuration has one per frame.
-
-    Returns:
-        buffer name to a (channel, y, x) array over `image.window`, in the dtype of the buffer table (`color` float16 or
-        float32 as the source). Non-finite values of the source are passed on for validation to find.
 
     Raises:
         RequestError: when a camera is needed and the configuration has none for this frame.
         InputDataError: for an id that does not fit 16 bits.
     """
+    image = _trim(image, mapping)
     color = _color(image, mapping, source)
     out = {"color": color}
     alpha = color[3].astype(np.float32)
@@ -57,7 +72,7 @@ def canonical(image: Image, mapping: BufferMap, source: Source, frame: int) -> d
     averaged = {b for b, x in mapping.bindings.items() if x.averaged and b in planes}
     mixed = bool(averaged) and _is_averaged(alpha, planes)
     edge = _repair(alpha, planes, averaged) if mixed else np.zeros(alpha.shape, bool)
-    covered = _covered(alpha, planes)
+    covered = surface(out | planes)
     for buffer, values in planes.items():
         binding = mapping.bindings[buffer]
         _affine(values, binding)
@@ -69,7 +84,29 @@ def canonical(image: Image, mapping: BufferMap, source: Source, frame: int) -> d
             values[:, ~covered] = GBUFFER[buffer].background
         out[buffer] = values.astype(GBUFFER[buffer].dtype, copy=False)
     _derive(out, mapping, source, frame, covered, edge)
-    return {buffer: out[buffer] for buffer in mapping.buffers}
+    return Frame(image.window, {buffer: out[buffer] for buffer in mapping.buffers})
+
+
+def _trim(image: Image, mapping: BufferMap) -> Image:
+    """The part of an image that holds any colour, or any depth that is no background; views, no copies.
+
+    Figures fill a fraction of most frames, and every conversion below is proportional to the pixels left. Without depth
+    other buffers may hold values where colour is 0, so nothing is cut.
+    """
+    if "depth" not in mapping.bindings:
+        return image
+    depth = image.channels[mapping.bindings["depth"].channels[0]]
+    figure = ~((depth >= FAR) | (depth == 0))
+    for name in mapping.bindings["color"].channels:
+        plane = image.channels[name]
+        figure |= (plane.view(f"u{plane.itemsize}") << 1).astype(bool)  # the sign bit of -0.0 is shifted out
+    rows, columns = np.flatnonzero(figure.any(1)), np.flatnonzero(figure.any(0))
+    if not len(rows):
+        rows = columns = np.zeros(1, np.int64)
+    top, bottom, left, right = int(rows[0]), int(rows[-1]), int(columns[0]), int(columns[-1])
+    x, y = image.window[:2]
+    channels = {name: plane[top : bottom + 1, left : right + 1] for name, plane in image.channels.items()}
+    return replace(image, window=(x + left, y + top, x + right, y + bottom), channels=channels)
 
 
 def _stack(image: Image, binding: Binding, dtype: np.dtype) -> np.ndarray:
@@ -93,8 +130,7 @@ def _affine(values: np.ndarray, binding: Binding) -> None:
 def _color(image: Image, mapping: BufferMap, source: Source) -> np.ndarray:
     """(4, y, x) premultiplied scene-linear; alpha is 1 where the source has none."""
     binding = mapping.bindings["color"]
-    kinds = {image.channels[name].dtype for name in binding.channels}
-    dtype = np.dtype(np.float16) if kinds == {np.dtype(np.float16)} else np.dtype(np.float32)
+    dtype = np.dtype(mapping.color_dtype)
     color = np.ones((4, *next(iter(image.channels.values())).shape), dtype)
     for target, name in zip(color, binding.channels, strict=False):
         target[:] = image.channels[name]
@@ -120,14 +156,14 @@ def srgb_to_linear(values: np.ndarray) -> np.ndarray:
     return np.copysign(linear, values)
 
 
-def _covered(alpha: np.ndarray, planes: dict[str, np.ndarray]) -> np.ndarray:
-    """(y, x) bool: a surface at the pixel centre, by the best witness there is."""
-    if "depth" in planes:
-        return np.isfinite(planes["depth"][0])
+def surface(buffers: Mapping[str, np.ndarray]) -> np.ndarray:
+    """(y, x) bool: a surface at the pixel centre of one frame's canonical buffers, by the best witness among them."""
+    if "depth" in buffers:
+        return np.isfinite(buffers["depth"][0])
     for buffer in IDS[:2]:
-        if buffer in planes:
-            return planes[buffer][0] > 0
-    return alpha >= COVERED
+        if buffer in buffers:
+            return buffers[buffer][0] > 0
+    return buffers["color"][3] >= COVERED
 
 
 def _is_averaged(alpha: np.ndarray, planes: dict[str, np.ndarray]) -> bool:
@@ -183,14 +219,14 @@ def _repair(alpha: np.ndarray, planes: dict[str, np.ndarray], averaged: set[str]
 
 def _normal(values: np.ndarray, binding: Binding, source: Source, frame: int, url: str) -> np.ndarray:
     """Camera space, unit length where there is a surface."""
-    if binding.space == "world":
-        camera = camera_of(source, frame, url)
-        values = np.tensordot(camera.rotation.astype(np.float32), values, 1)
     seen = (values != 0).any(0)
-    picked = values[:, seen]
-    picked /= np.sqrt(np.einsum("cn,cn->n", picked, picked))
-    values[:, seen] = picked
-    return values
+    normals = values[:, seen]
+    if binding.space == "world":
+        normals = camera_of(source, frame, url).rotation.astype(np.float32) @ normals
+    normals /= np.sqrt(np.einsum("cn,cn->n", normals, normals))
+    out = np.zeros(values.shape, np.float16)
+    out[:, seen] = normals
+    return out
 
 
 def camera_of(source: Source, frame: int, url: str) -> Camera:

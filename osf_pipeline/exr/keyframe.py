@@ -16,9 +16,11 @@ from osf_pipeline.config import Exemplar
 from osf_pipeline.errors import InputDataError
 from osf_pipeline.exr.adapters import map_buffers
 from osf_pipeline.exr.convert import canonical
-from osf_pipeline.exr.header import read_header
+from osf_pipeline.exr.header import Header, read_header
 from osf_pipeline.exr.read import place, read_exr
 from osf_pipeline.layout import join
+from osf_pipeline.validate.findings import refuse
+from osf_pipeline.validate.frames import check_source
 
 
 def read_keyframe(exemplar: Exemplar, base_url: str) -> dict[str, np.ndarray]:
@@ -34,11 +36,18 @@ def read_keyframe(exemplar: Exemplar, base_url: str) -> dict[str, np.ndarray]:
     header = read_header(url)
     mapping = map_buffers(header, exemplar)
     image = read_exr(url, mapping.channels, mapping.fill)
-    buffers = canonical(image, mapping, exemplar, int(header.attributes.get("Frame") or 0))
+    refuse(check_source(image, mapping, None))
+    frame = canonical(image, mapping, exemplar, _frame_number(header))
     return {
-        name: place(values, image.window, header.display_window, GBUFFER[name].background)
-        for name, values in buffers.items()
+        name: place(values, frame.window, header.display_window, GBUFFER[name].background)
+        for name, values in frame.buffers.items()
     }
+
+
+def _frame_number(header: Header) -> int:
+    """What the renderer says; Blender writes a string. 0 when it says nothing."""
+    text = str(header.attributes.get("Frame", ""))
+    return int(text) if text.lstrip("-").isdigit() else 0
 
 
 def read_drawing(url: str) -> np.ndarray:

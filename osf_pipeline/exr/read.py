@@ -88,12 +88,18 @@ def place(pixels: np.ndarray, at: Window, window: Window, fill: float) -> np.nda
     if at == window:
         return pixels
     height, width = window[3] - window[1] + 1, window[2] - window[0] + 1
-    out = np.full((*pixels.shape[:-2], height, width), fill, pixels.dtype)
+    out = np.empty((*pixels.shape[:-2], height, width), pixels.dtype)
+    paste(out, window, pixels, at, fill)
+    return out
+
+
+def paste(out: np.ndarray, window: Window, pixels: np.ndarray, at: Window, fill: float) -> None:
+    """As `place`, into an array that covers `window`."""
+    out[:] = fill
     x0, y0, x1, y1 = max(at[0], window[0]), max(at[1], window[1]), min(at[2], window[2]), min(at[3], window[3])
     if x0 <= x1 and y0 <= y1:
         inner = pixels[..., y0 - at[1] : y1 - at[1] + 1, x0 - at[0] : x1 - at[0] + 1]
         out[..., y0 - window[1] : y1 - window[1] + 1, x0 - window[0] : x1 - window[0] + 1] = inner
-    return out
 
 
 def _decode(data: bytes, url: str, header: Header) -> list[dict[str, np.ndarray]]:
