@@ -42,7 +42,8 @@ class Binding:
     """Where one canonical buffer comes from.
 
     Attributes:
-        channels: source channel names in the order of the buffer's channels. `color` may come without alpha.
+        channels: source channel names in the order of the buffer's channels. `color` may come without alpha. Empty when
+            several layers hold the buffer, which `note` lists: the configuration must name one.
         scale, offset: canonical = stored * scale + offset, per channel; empty means 1 and 0.
         space: of normals.
         averaged: the renderer stores the mean over a pixel's samples, empty ones as 0; edge pixels need repair.
@@ -167,25 +168,24 @@ def map_buffers(header: Header, source: Source) -> BufferMap:
         RequestError: for an override of an unknown buffer or with a wrong number of channels.
         InputDataError: when no adapter fits, an overriding channel is missing, or there is no colour.
     """
-    if source.adapter == "auto" and "color" in source.channels:
-        adapter, why = None, "channels named in the configuration"
-        try:
-            adapter, why = choose(header)
-        except InputDataError:
-            if header.channels and not _exist(header, source.channels["color"]):
-                raise
-    else:
+    adapter: SourceAdapter | None = None
+    why = "channels of the configuration"
+    try:
         adapter, why = choose(header, source.adapter)
+    except InputDataError:
+        if "color" not in source.channels:  # else the configuration says it all
+            raise
     names = header.names(getattr(source, "view", None))
     bound = adapter.bind(names) if adapter else {}
     bindings = {b: replace(x, channels=tuple(names[c] for c in x.channels)) for b, x in bound.items()}
     _override(bindings, header, names, source)
+    flags = [f"{buffer}: left out, {b.note}" for buffer, b in bindings.items() if not b.channels]
+    bindings = {buffer: b for buffer, b in bindings.items() if b.channels}
     if "color" not in bindings:
         raise InputDataError(
             "no colour found", file=header.url, rule="missing_channel",
             fix=f"Map it under `channels: {{color: [...]}}`. The file has: {listing(header.channels)}.",
         )  # fmt: skip
-    flags: list[str] = []
     if "rest_position" in bindings and source.rest_box is None and bindings["rest_position"].averaged:
         # An averaged colour AOV cannot hold what lies below 0, so it is normalised.
         flags.append("rest_position: taken as stored, because no `rest_box` is given")
@@ -211,8 +211,9 @@ def map_buffers(header: Header, source: Source) -> BufferMap:
     return replace(found, flags=tuple(flags))
 
 
-def _exist(header: Header, channels: Iterable[str]) -> bool:
-    return set(channels) <= set(header.channels)
+def ambiguous(layers: Iterable[str]) -> str:
+    """The note of a binding that the adapter cannot decide."""
+    return f"found in several layers ({', '.join(sorted(layers))}): name its channels under `channels`"
 
 
 def _override(bindings: dict[str, Binding], header: Header, names: dict[str, str], source: Source) -> None:

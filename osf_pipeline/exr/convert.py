@@ -67,7 +67,9 @@ def canonical(image: Image, mapping: BufferMap, source: Source, frame: int) -> F
         planes[buffer] = _stack(image, binding, np.dtype(dtype))
     if "depth" in planes:
         depth = planes["depth"]
-        depth[(depth >= FAR) | (depth == 0)] = np.inf
+        background = _is_background(depth)
+        _affine(depth, mapping.bindings["depth"])
+        depth[background] = np.inf
     # Buffers named `averaged` are so only in files of several samples a pixel.
     averaged = {b for b, x in mapping.bindings.items() if x.averaged and b in planes}
     mixed = bool(averaged) and _is_averaged(alpha, planes)
@@ -75,7 +77,8 @@ def canonical(image: Image, mapping: BufferMap, source: Source, frame: int) -> F
     covered = surface(out | planes)
     for buffer, values in planes.items():
         binding = mapping.bindings[buffer]
-        _affine(values, binding)
+        if buffer != "depth":
+            _affine(values, binding)
         if buffer == "normal":
             values = _normal(values, binding, source, frame, image.header.url)
         elif buffer in IDS:
@@ -96,7 +99,7 @@ def _trim(image: Image, mapping: BufferMap) -> Image:
     if "depth" not in mapping.bindings:
         return image
     depth = image.channels[mapping.bindings["depth"].channels[0]]
-    figure = ~((depth >= FAR) | (depth == 0))
+    figure = ~_is_background(depth)
     for name in mapping.bindings["color"].channels:
         plane = image.channels[name]
         figure |= (plane.view(f"u{plane.itemsize}") << 1).astype(bool)  # the sign bit of -0.0 is shifted out
@@ -107,6 +110,11 @@ def _trim(image: Image, mapping: BufferMap) -> Image:
     x, y = image.window[:2]
     channels = {name: plane[top : bottom + 1, left : right + 1] for name, plane in image.channels.items()}
     return replace(image, window=(x + left, y + top, x + right, y + bottom), channels=channels)
+
+
+def _is_background(depth: np.ndarray) -> np.ndarray:
+    """Renderers write infinity, a huge number or 0 where a ray meets nothing; some measure the other way."""
+    return (np.abs(depth) >= FAR) | (depth == 0)
 
 
 def _stack(image: Image, binding: Binding, dtype: np.dtype) -> np.ndarray:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import ClassVar
 
 from osf_pipeline.buffers import GBUFFER
-from osf_pipeline.errors import InputDataError
-from osf_pipeline.exr.adapters import Binding
+from osf_pipeline.exr.adapters import Binding, ambiguous
 from osf_pipeline.exr.header import Header
 
 RGBA, RGB, XYZ = ("R", "G", "B", "A"), ("R", "G", "B"), ("X", "Y", "Z")
@@ -54,13 +54,14 @@ class Blender:
         layers = {n.removesuffix("Combined.R") for n in have if re.fullmatch(r"(.*\.)?Combined\.R", n)}
         if len(layers) > 1:
             layers.discard("Composite.")
-        if len(layers) > 1:
-            raise InputDataError(
-                "the file has several view layers", layers=", ".join(sorted(layers)), rule="ambiguous",
-                fix="Name the channels of one under `channels`, or render one view layer.",
-            )  # fmt: skip
-        layer = next(iter(layers), "")
+        found: dict[str, Binding] = {}
+        for layer in layers or {""}:
+            for buffer, binding in self._layer(layer, have).items():
+                unsure = replace(binding, channels=(), note=ambiguous(layers))
+                found[buffer] = unsure if buffer in found else binding
+        return found
 
+    def _layer(self, layer: str, have: set[str]) -> dict[str, Binding]:
         def find(passes: tuple[str, ...], *channels: str) -> tuple[str, ...]:
             for name in passes:
                 full = tuple(f"{layer}{name}.{c}" for c in channels)
@@ -126,7 +127,8 @@ class Aov:
     SCALES: ClassVar[dict[str, tuple[float, float]]] = {"backward": (-1, 1), "forward": (1, -1)}
 
     def evidence(self, header: Header) -> str | None:
-        return "channels of a colour layer" if "color" in self.bind(header.names()) else None
+        color = self.bind(header.names()).get("color")
+        return "channels of a colour layer" if color and color.channels else None
 
     def bind(self, names: Iterable[str]) -> dict[str, Binding]:
         layers = self._layers(names)
@@ -135,10 +137,8 @@ class Aov:
             for alias in aliases:
                 options = {p: c for p, group in layers.get(alias, {}).items() if (c := self._pick(buffer, group))}
                 if len(options) > 1:
-                    raise InputDataError(
-                        f"several layers hold {buffer}", layers=", ".join(sorted(options)), rule="ambiguous",
-                        fix=f"Name the channels under `channels: {{{buffer}: [...]}}`.",
-                    )  # fmt: skip
+                    found[buffer] = Binding((), note=ambiguous(options))
+                    break
                 if options:
                     (channels,) = options.values()
                     found[buffer] = Binding(

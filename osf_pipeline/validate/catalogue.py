@@ -15,7 +15,7 @@ GROUPS: dict[Group, str] = {
     "pixels": "Values are finite and mean what their buffer says.",
     "motion": "Stored motion reprojects each frame onto its neighbour.",
 }
-PIXELS = ("alpha_range", "depth_sign", "empty", "id_range", "non_finite", "normal_space")
+PIXELS = ("alpha_range", "depth_sign", "empty", "id_range", "non_finite", "normal_space", "unset_ids")
 
 
 def group_of(rule: str) -> Group:

@@ -18,6 +18,8 @@ Buffers = Mapping[str, np.ndarray]
 
 ALPHA_MARGIN = 0.05
 """Sharpening pixel filters overshoot by a few hundredths; more is a wrong channel or straight colour."""
+UNSET = 0.5
+"""Largest share of visible pixels that may have no id."""
 BACKFACING = 0.25
 """Largest share of visible pixels whose normal may point away from the camera."""
 
@@ -100,6 +102,20 @@ def normal_space(buffers: Buffers, file: str, frame: int) -> Iterator[Finding]:
         )  # fmt: skip
 
 
+def unset_ids(buffers: Buffers, file: str, frame: int) -> Iterator[Finding]:
+    """Surfaces without an id: contours between them cannot be found."""
+    if "depth" not in buffers:
+        return
+    seen = np.isfinite(buffers["depth"][0, ::4, ::4])
+    for buffer in ("object_id", "part_id"):
+        unset = float((buffers[buffer][0, ::4, ::4][seen] == 0).mean()) if buffer in buffers and seen.any() else 0
+        if unset > UNSET:
+            yield Finding(
+                "unset_ids", "warning", file, frame, buffer, f"{buffer} is 0 on {unset:.0%} of the visible surface",
+                "Give every object and part an id from 1 on; 0 is background.",
+            )  # fmt: skip
+
+
 RULES: tuple[Callable[[Buffers, str, int], Iterator[Finding]], ...] = (
-    alpha, depth_sign, normal_space,
+    alpha, depth_sign, normal_space, unset_ids,
 )  # fmt: skip
