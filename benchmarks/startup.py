@@ -16,7 +16,10 @@ from common import finish, line, seconds
 
 HEAVY = ("torch", "ray", "mlflow")
 DEFINITIONS = "import dagster_project.definitions as d; d.defs()"
-REPORT = f"{DEFINITIONS}; import osf_pipeline.cli.main, sys, json; print(json.dumps([m for m in {HEAVY!r} if m in sys.modules]))"
+REPORT = (
+    f"{DEFINITIONS}; import osf_pipeline.cli.main, sys, json; "
+    f"print(json.dumps([m for m in {HEAVY!r} if m in sys.modules]))"
+)
 
 
 def python(code: str) -> str:
@@ -32,7 +35,7 @@ def main() -> None:
     call = "import sys; sys.argv = ['osf', '--help']; from osf_pipeline.cli.main import main; main()"
     cli = line("osf --help", seconds(lambda: python(call), repeats))
     definitions = line("load the definitions", seconds(lambda: python(DEFINITIONS), repeats))
-    print(f"ratio to baseline: cli {cli / empty:.1f}, definitions {definitions / empty:.1f}; heavy imports: {heavy or 'none'}")
+    print(f"ratio to baseline: cli {cli / empty:.1f}, definitions {definitions / empty:.1f}")
     finish(cli_seconds=cli, definitions_seconds=definitions, baseline_seconds=empty, heavy_imports=heavy)
 
 
