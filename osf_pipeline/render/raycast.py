@@ -1,0 +1,135 @@
+"""First hits of rays on a scene posed at one frame.
+
+Belongs here: all use of Embree. Does not: what is made of the hits (`frame`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from embreex.mesh_construction import TriangleMesh
+from embreex.rtcore_scene import EmbreeScene
+
+from osf_pipeline.render.scene import Scene
+from osf_pipeline.render.view import View
+
+
+@dataclass(frozen=True)
+class Hits:
+    """Surface points seen through a grid of `supersample` x `supersample` samples a pixel; misses are left out.
+
+    Attributes:
+        shape: rows and columns of the sample grid.
+        supersample: samples a pixel and axis; odd, so that the middle sample is the pixel centre.
+        index: (N,) flat position in the sample grid, ascending.
+        face: (N,) face of the scene.
+        weights: (N, 3) float64 barycentric weights of its corners.
+    """
+
+    shape: tuple[int, int]
+    supersample: int
+    index: np.ndarray
+    face: np.ndarray
+    weights: np.ndarray
+
+    def interpolate(self, faces: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """(N, C) of per-vertex `values` (V, C)."""
+        return np.einsum("nk,nkc->nc", self.weights, values[faces[self.face]])
+
+    def scatter(self, values: np.ndarray, background: float = 0) -> np.ndarray:
+        """(N,) or (N, C) onto the sample grid: (rows, columns) or (C, rows, columns)."""
+        flat = np.full((*values.shape[1:], self.shape[0] * self.shape[1]), background, values.dtype)
+        flat[..., self.index] = values.T
+        return flat.reshape(*values.shape[1:], *self.shape)
+
+    @cached_property
+    def central(self) -> np.ndarray:
+        """(N,) bool: samples at pixel centres."""
+        y, x = np.divmod(self.index, self.shape[1])
+        middle = self.supersample // 2
+        return (y % self.supersample == middle) & (x % self.supersample == middle)
+
+    @cached_property
+    def centres(self) -> Hits:
+        """The samples at pixel centres, as a grid of one sample a pixel."""
+        k, keep = self.supersample, self.central
+        y, x = np.divmod(self.index[keep], self.shape[1])
+        shape = self.shape[0] // k, self.shape[1] // k
+        return Hits(shape, 1, y // k * shape[1] + x // k, self.face[keep], self.weights[keep])
+
+
+class Posed:
+    """A scene at one frame, ready for rays."""
+
+    def __init__(self, scene: Scene, frame: int, width: int, height: int) -> None:
+        self.scene, self.frame = scene, frame
+        self.view = View(scene.camera(frame), width, height)
+        self.vertices = scene.posed(frame)
+
+    @cached_property
+    def _embree(self) -> EmbreeScene:
+        # Robust: rays through a shared edge must not slip between its two triangles.
+        embree = EmbreeScene(robust=True)
+        TriangleMesh(embree, self.vertices.astype(np.float32), self.scene.faces)
+        return embree
+
+    @cached_property
+    def normals(self) -> np.ndarray:
+        """(V, 3) unit vertex normals, world space: area-weighted mean of the faces around."""
+        a, b, c = (self.vertices[self.scene.faces[:, k]] for k in range(3))
+        across = np.cross(b - a, c - a)
+        corner = self.scene.faces.T.ravel()
+        total = np.stack(
+            [np.bincount(corner, np.tile(axis, 3), minlength=len(self.vertices)) for axis in across.T], axis=1
+        )
+        return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-30)
+
+    def cast(self, supersample: int = 1) -> Hits:
+        """First hits of the pixel grid; rays are sent only inside the box that holds the projected vertices."""
+        if supersample % 2 == 0:
+            raise ValueError("an even number of samples has none at the pixel centre")
+        width, height = self.view.width, self.view.height
+        pixels, _ = self.view.project(self.vertices)
+        if np.isnan(pixels).any():  # something reaches behind the camera
+            low, high = np.zeros(2, int), np.array([width, height])
+        else:
+            low = np.clip(np.floor(pixels.min(axis=0)).astype(int), 0, [width, height])
+            high = np.clip(np.ceil(pixels.max(axis=0)).astype(int) + 1, low, [width, height])
+        columns = np.arange(low[0] * supersample, high[0] * supersample)
+        rows = np.arange(low[1] * supersample, high[1] * supersample)
+        x, y = (grid.ravel() for grid in np.meshgrid(columns, rows))
+        shape = height * supersample, width * supersample
+        if not len(x):
+            return Hits(shape, supersample, x, x.astype(np.int32), np.empty((0, 3)))
+        middle = supersample // 2
+        where = np.stack([x - middle, y - middle], axis=1) / supersample
+        origins, directions = self.view.rays(where)
+        found = self._embree.run(
+            origins.astype(np.float32), np.ascontiguousarray(directions, np.float32), output=True
+        )  # fmt: skip
+        hit = found["primID"] >= 0
+        u, v = found["u"][hit].astype(np.float64), found["v"][hit].astype(np.float64)
+        weights = np.stack([1 - u - v, u, v], axis=1)
+        return Hits(shape, supersample, (y * shape[1] + x)[hit], found["primID"][hit], weights)
+
+    def sees(self, points: np.ndarray, tolerance: float = 1e-3) -> np.ndarray:
+        """Whether world points on this frame's surface are visible.
+
+        Args:
+            points: (N, 3).
+            tolerance: depth in scene units by which another surface must be nearer to hide a point.
+
+        Returns:
+            (N,) bool; False off the picture.
+        """
+        pixels, depth = self.view.project(points)
+        seen = self.view.inside(pixels) & (depth > 0)
+        if seen.any():
+            origins, directions = self.view.rays(pixels[seen])
+            nearest = self._embree.run(
+                origins.astype(np.float32), np.ascontiguousarray(directions, np.float32), query="DISTANCE"
+            )
+            seen[seen] = nearest >= depth[seen] - tolerance
+        return seen

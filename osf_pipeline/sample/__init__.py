@@ -1,0 +1,1 @@
+"""A sample shot made by formula: an articulated figure, its hand-made drawing, and the exact styled truth."""
