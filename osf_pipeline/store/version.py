@@ -118,6 +118,18 @@ def find(store: str, version_id: str) -> Version | None:
     return None if record is None else Version(store, record)
 
 
+def reopen(store: str, version_id: str) -> Version:
+    """The version a job names.
+
+    Raises:
+        RequestError: when it has been removed.
+    """
+    version = find(store, version_id)
+    if version is None:
+        raise RequestError("a version is gone", store=store, id=version_id, fix="Run the stage that makes it again.")
+    return version
+
+
 def published(store: str) -> list[Version]:
     """All versions of a store, in the order of their ids."""
     fs, path = fsspec.core.url_to_fs(store)

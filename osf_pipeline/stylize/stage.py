@@ -24,7 +24,7 @@ from osf_pipeline.shots import FrameRange, shards
 from osf_pipeline.store.build import Conclusion, Plan, build, reuse
 from osf_pipeline.store.identity import identity
 from osf_pipeline.store.schema import ArraySpec, StoreSpec
-from osf_pipeline.store.version import Version, find, require
+from osf_pipeline.store.version import Version, find, reopen, require
 from osf_pipeline.store.writer import ShardWriter
 
 KIND = "stylized"
@@ -150,7 +150,7 @@ class Painter:
     styles: Mapping[int | str, str]
 
     def __call__(self, frame: Mapping[str, np.ndarray], origin: tuple[int, int]) -> dict[str, np.ndarray]:
-        """Layers of one frame (`buffers.LAYERS`); `frame` may also hold `object_id`, else one style draws everything."""
+        """Layers of one frame (`buffers.LAYERS`); without an `object_id` in it one style draws everything."""
         drawn = {style: stylizer(frame, origin) for style, stylizer in self.stylizers.items()}
         layers = next(iter(drawn.values()))
         alone = ALL in self.styles or set(np.unique(frame["object_id"]).tolist()) - {0} <= set(self.styles)
@@ -183,7 +183,7 @@ class StylizeWorker:
         from osf_pipeline.stylize.frame import Stylizer
 
         torch.set_num_threads(job["threads"])
-        self.gbuffer, self.guidance = (open_version(*job[name]) for name in ("gbuffer", "guidance"))
+        self.gbuffer, self.guidance = (reopen(*job[name]) for name in ("gbuffer", "guidance"))
         styles = {i if i == ALL else int(i): style for i, style in job["styles"].items()}
         self.painter = Painter({style: Stylizer(*load(Path(path))) for style, path in job["models"].items()}, styles)
         self.origin = tuple(job["origin"])
@@ -201,18 +201,6 @@ class StylizeWorker:
                 layers[name].append(values)
             seconds.append(round(time.perf_counter() - began, 4))
         return self.out.write(shard, {n: np.stack(v) for n, v in layers.items()}, {"seconds": seconds})
-
-
-def open_version(store: str, version_id: str) -> Version:
-    """A version a job names.
-
-    Raises:
-        RequestError: when it has been removed.
-    """
-    version = find(store, version_id)
-    if version is None:
-        raise RequestError("a version is gone", store=store, id=version_id, fix="Run the stage that makes it again.")
-    return version
 
 
 def _result(shot: str, version: Version, used: Json, reused: bool, seconds: float) -> StageResult:
