@@ -202,12 +202,10 @@ def _repair(alpha: np.ndarray, planes: dict[str, np.ndarray], averaged: set[str]
     if "part_id" in averaged:
         ids = planes["part_id"][0]
         whole = np.abs(ids - np.rint(ids)) <= WHOLE
-        # A mean of two ids can be whole by chance; a real id has a neighbour of the same id.
-        same = np.zeros_like(whole)
+        # A mean of two ids can be whole by chance, all along a border; a real id has neighbours of its own both ways.
         for axis in (0, 1):
-            for step in (1, -1):
-                same |= ids == np.roll(ids, step, axis)
-        edge |= (alpha > 0) & ~(whole & same)
+            whole &= (ids == np.roll(ids, 1, axis)) | (ids == np.roll(ids, -1, axis))
+        edge |= (alpha > 0) & ~whole
     inside, outside = edge & (alpha >= COVERED), edge & (alpha < COVERED)
     unmixed = (alpha >= ALPHA_ONE) & ~edge
     if not unmixed.any():

@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from osf_pipeline.buffers import GBUFFER
+from osf_pipeline.config import Camera, Exemplar, Source
+from osf_pipeline.errors import InputDataError, RequestError
+from osf_pipeline.exr.adapters import BufferMap, map_buffers
+from osf_pipeline.exr.convert import Frame, canonical, srgb_to_linear
+from osf_pipeline.exr.header import read_header
+from osf_pipeline.exr.keyframe import read_drawing, read_keyframe
+from osf_pipeline.exr.read import place, read_exr
+from osf_pipeline.exr.write import write_exr
+
+CAMERA = Camera(scale=2, right=(1, 0, 0), up=(0, 0, 1), back=(0, -1, 0))
+
+
+def load(url: str | Path, source: Source, frame: int = 1) -> tuple[Frame, BufferMap]:
+    mapping = map_buffers(read_header(str(url)), source)
+    return canonical(read_exr(str(url), mapping.channels, mapping.fill), mapping, source, frame), mapping
+
+
+def write(tmp_path: Path, **channels: np.ndarray) -> str:
+    url = str(tmp_path / "a.exr")
+    write_exr(url, {k.replace("__", "."): v for k, v in channels.items()})
+    return url
+
+
+def full(value: float, dtype: type = np.float32, shape: tuple[int, int] = (2, 3)) -> np.ndarray:
+    return np.full(shape, value, dtype)
+
+
+def test_own_files_pass_through_bit_for_bit(tmp_path: Path, figure) -> None:
+    found, mapping = load(figure.write(tmp_path / "a.exr", 2), Source())
+    for buffer, channels in mapping.bindings.items():
+        for plane, name in zip(found.buffers[buffer], channels.channels, strict=True):
+            x0, y0, x1, y1 = found.window
+            stored = figure.channels(2)[name][y0 : y1 + 1, x0 : x1 + 1]
+            np.testing.assert_array_equal(plane, stored.astype(GBUFFER[buffer].dtype))
+    assert found.buffers["color"].max() > 1
+    assert found.buffers["color"].min() < 0
+
+
+def test_only_the_figure_is_kept_and_nothing_of_it_is_lost(tmp_path: Path, figure) -> None:
+    found, _ = load(figure.write(tmp_path / "a.exr", 2), Source())
+    x0, y0, x1, y1 = found.window
+    seen = figure.channels(2)["A"] > 0
+    assert not seen[:y0].any()
+    assert not seen[y1 + 1 :].any()
+    assert not seen[:, :x0].any()
+    assert not seen[:, x1 + 1 :].any()
+    assert seen[y0].any()
+    assert seen[:, x1].any()
+
+
+def test_a_glow_without_alpha_is_kept(tmp_path: Path, figure) -> None:
+    glow = figure.channels(2)["R"].copy()
+    glow[0, 0] = 0.5
+    found, _ = load(figure.write(tmp_path / "a.exr", 2, R=glow), Source())
+    assert found.window[:2] == (0, 0)
+    assert found.buffers["color"][0, 0, 0] == 0.5
+
+
+def test_blender_signs_spaces_and_background(tmp_path: Path) -> None:
+    depth = full(5.0)
+    depth[0, 0] = 1e10
+    url = write(
+        tmp_path,
+        **{f"V__Combined__{c}": full(1, np.float16) for c in "RGBA"},
+        **{f"V__Vector__{c}": full(v) for c, v in zip("XYZW", (-10, -5, -20, -10), strict=True)},
+        **{f"V__Normal__{c}": full(v) for c, v in zip("XYZ", (0.6, -0.8, 0), strict=True)},
+        **{f"V__RestPos__{c}": full(v) for c, v in zip("RGB", (0.25, 0.5, 1), strict=True)},
+        V__Depth__Z=depth, V__PartID__X=full(4),
+    )  # fmt: skip
+    found, _ = load(url, Source(camera=CAMERA, rest_box=((-1, -1, -2), (1, 1, 2))))
+    at = {name: values[:, 1, 1].tolist() for name, values in found.buffers.items()}
+    assert at["motion"] == [10, -5]
+    assert at["motion_next"] == [20, -10]
+    assert at["normal"] == pytest.approx([0.6, 0, 0.8], abs=1e-3)
+    assert at["rest_position"] == [-0.5, 0, 2]
+    assert at["part_id"] == [4]
+    assert at["object_id"] == [1]
+    assert np.isposinf(found.buffers["depth"][0, 0, 0])
+    assert found.buffers["rest_position"][:, 0, 0].tolist() == [0, 0, 0]
+
+
+def test_ids_and_depth_never_pass_through_half(tmp_path: Path) -> None:
+    url = write(
+        tmp_path, R=full(1, np.float16), G=full(1, np.float16), B=full(1, np.float16), Z=full(70000.125),
+        objectid=full(4097, np.uint32), partid=full(2049),
+    )  # fmt: skip
+    found, _ = load(url, Source())
+    assert found.buffers["depth"][0, 0, 0] == 70000.125
+    assert found.buffers["object_id"][0, 0, 0] == 4097
+    assert found.buffers["part_id"][0, 0, 0] == 2049
+
+
+def test_an_id_beyond_16_bits_is_refused(tmp_path: Path) -> None:
+    url = write(tmp_path, **{c: full(1) for c in "RGB"}, objectid=full(70000, np.uint32))
+    with pytest.raises(InputDataError, match="does not fit 16 bits") as caught:
+        load(url, Source())
+    assert (caught.value.where["channel"], caught.value.where["value"]) == ("objectid", 70000)
+
+
+def test_straight_and_display_encoded_colour(tmp_path: Path) -> None:
+    url = write(tmp_path, R=full(0.5), G=full(-0.02), B=full(2), A=full(0.5))
+    straight, _ = load(url, Source(alpha="straight"))
+    np.testing.assert_allclose(straight.buffers["color"][:, 0, 0], [0.25, -0.01, 1, 0.5])
+    encoded, _ = load(url, Source(alpha="straight", color_space="srgb"))
+    np.testing.assert_allclose(encoded.buffers["color"][0, 0, 0], 0.5 * 0.21404114, rtol=1e-5)
+    premultiplied, _ = load(url, Source(color_space="srgb"))
+    np.testing.assert_allclose(premultiplied.buffers["color"][0, 0, 0], 0.5, rtol=1e-5)
+    np.testing.assert_allclose(srgb_to_linear(np.array([-0.04045, 0, 1])), [-0.0031308, 0, 1], atol=1e-6)
+
+
+def test_colour_without_alpha_is_opaque(tmp_path: Path) -> None:
+    found, _ = load(write(tmp_path, **{c: full(0.5) for c in "RGB"}), Source())
+    assert (found.buffers["color"][3] == 1).all()
+
+
+def test_depth_from_position_and_a_depth_that_runs_the_other_way(tmp_path: Path) -> None:
+    position = {f"P__{c}": full(v) for c, v in zip("XYZ", (0.5, 1, 2), strict=True)}
+    camera = CAMERA.model_copy(update={"position": (0, -5, 0)})
+    colour = {c: full(1) for c in "RGB"}
+    found, _ = load(write(tmp_path, **colour, **position), Source(camera=camera))
+    assert found.buffers["depth"][0, 0, 0] == 6
+    backwards = full(-5)
+    backwards[0, 0], backwards[0, 1] = -1e10, 0
+    found, _ = load(write(tmp_path, **colour, Z=backwards), Source(scale={"depth": (-1,)}))
+    assert found.buffers["depth"][0, 0].tolist() == [np.inf, np.inf, 5]
+
+
+def test_a_camera_per_frame(tmp_path: Path) -> None:
+    url = write(
+        tmp_path, **{c: full(1) for c in "RGB"}, **{f"N__{c}": full(v) for c, v in zip("XYZ", (0, -1, 0), strict=True)}
+    )
+    source = Source(camera={1: CAMERA}, normal_space="world")
+    assert load(url, source, 1)[0].buffers["normal"][:, 0, 0].tolist() == [0, 0, 1]
+    with pytest.raises(RequestError, match="frame=2"):
+        load(url, source, 2)
+
+
+def averaged(shape: tuple[int, int] = (40, 40)) -> dict[str, np.ndarray]:
+    """What Blender stores with many samples: part 2 left of part 4, one column of background mix at each side."""
+    alpha = np.zeros(shape, np.float32)
+    alpha[:, 10:30] = 1
+    alpha[:, 9], alpha[:, 30] = 0.75, 0.25
+    x = np.arange(shape[1])
+    part = np.where(x < 20, 2.0, 4.0) * alpha
+    part[:, 19] = 3.0  # half and half: whole by chance
+    depth = np.where(alpha > 0, 5.0, 1e10)
+    depth[::2, 9] = 1e10  # the first sample missed
+    index = np.where(depth < 1e9, 7.0, 0)
+    channels = {
+        "PartID.X": part, "Depth.Z": depth, "IndexOB.X": index,
+        "Normal.X": 0 * alpha, "Normal.Y": -alpha, "Normal.Z": 0 * alpha,
+        "RestPos.R": 0.5 * alpha, "RestPos.G": 0.25 * alpha, "RestPos.B": alpha,
+        "Vector.X": 3 * (alpha > 0), "Vector.Y": 0 * alpha, "Vector.Z": 0 * alpha, "Vector.W": 0 * alpha,
+        **{f"Combined.{c}": alpha for c in "RGBA"},
+    }  # fmt: skip
+    return {f"V.{name}": np.ascontiguousarray(values, np.float32) for name, values in channels.items()}
+
+
+def test_averaged_edges_become_pixel_centre_samples(tmp_path: Path) -> None:
+    url = str(tmp_path / "a.exr")
+    write_exr(url, averaged())
+    found, _ = load(url, Source(camera=CAMERA, rest_box=((0, 0, 0), (1, 1, 1))))
+    full_size = {k: place(v, found.window, (0, 0, 39, 39), GBUFFER[k].background) for k, v in found.buffers.items()}
+    part, sample = full_size["part_id"][0], full_size["sample"][0]
+    assert set(np.unique(part)) == {0, 2, 4}  # never a rounded 1, 1.5 or 3
+    assert (part[:, 9] == 2).all()
+    assert (full_size["object_id"][0, :, 9] == 7).all()
+    assert (full_size["depth"][0, :, 9] == 5).all()
+    np.testing.assert_allclose(full_size["rest_position"][:, 5, 9], [0.5, 0.25, 1], rtol=1e-6)
+    np.testing.assert_allclose(full_size["normal"][:, 5, 9], [0, 0, 1])
+    assert (sample[:, [9, 19]] == 2).all()
+    assert (sample[:, [12, 25]] == 1).all()
+    # A quarter covered: the pixel's centre sees the background, whatever the first sample hit.
+    assert (sample[:, 30] == 0).all()
+    assert np.isposinf(full_size["depth"][0, :, 30]).all()
+    assert not full_size["motion"][:, :, 30].any()
+    assert (full_size["color"][3, :, 30] == 0.25).all()
+
+
+def test_data_sampled_at_pixel_centres_is_left_alone(tmp_path: Path) -> None:
+    """Soft alpha over binary data is legal: nothing may be divided or moved."""
+    channels = averaged()
+    on = np.zeros((40, 40), np.float32)
+    on[:, 9:30] = 1
+    sampled = {"PartID.X": 2 * on, "Depth.Z": np.where(on > 0, 5, 1e10), "IndexOB.X": on, "Normal.Y": -on}
+    sampled |= {f"RestPos.{c}": 0.5 * on for c in "RGB"}
+    channels |= {f"V.{name}": values.astype(np.float32) for name, values in sampled.items()}
+    url = str(tmp_path / "a.exr")
+    write_exr(url, channels)
+    found, _ = load(url, Source(camera=CAMERA, rest_box=((0, 0, 0), (1, 1, 1))))
+    assert set(np.unique(found.buffers["sample"])) == {0, 1}
+    assert set(np.unique(found.buffers["rest_position"])) == {0, 0.5}
+    assert (found.buffers["part_id"][0, :, 0] == 2).all()
+
+
+def test_keyframe_and_drawing(tmp_path: Path, figure) -> None:
+    from PIL import Image
+
+    figure.write(tmp_path / "key.exr", 2, data_window=(10, 8, 100, 90))
+    Image.fromarray(np.full((96, 128, 3), 51, np.uint8)).save(tmp_path / "drawing.png")
+    buffers = read_keyframe(Exemplar(keyframe="key.exr", drawing="drawing.png"), str(tmp_path))
+    assert {values.shape[1:] for values in buffers.values()} == {(96, 128)}
+    np.testing.assert_array_equal(buffers["part_id"][0], figure.channels(2)["part_id.I"])
+    assert np.isposinf(buffers["depth"][0, 0, 0])
+    drawing = read_drawing(str(tmp_path / "drawing.png"))
+    assert (drawing.shape, drawing.dtype) == ((4, 96, 128), np.float32)
+    np.testing.assert_allclose(drawing[:, 0, 0], [0.2, 0.2, 0.2, 1])
+    with pytest.raises(InputDataError, match="drawing cannot be read"):
+        read_drawing(str(tmp_path / "key.exr"))
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("version", ["blender4.2.23", "blender4.5.15", "blender5.0.1"])
+@pytest.mark.parametrize("name", ["ortho_full", "ortho_half", "ortho_first", "ortho_last", "persp_cammove"])
+def test_blender_probe_equals_its_analytic_truth(shared_data: Path, version: str, name: str) -> None:
+    folder = shared_data / "exr_conformance" / "blender_probe"
+    table = yaml.safe_load((folder / "truth.yaml").read_text())
+    truth = table["ortho_full"] | table[name]
+    found, mapping = load(folder / version / f"{name}.exr", Source(camera=CAMERA))
+    assert mapping.adapter == "blender"
+    if name.startswith("persp"):  # the plane elsewhere in the picture
+        y, x = (size // 2 for size in found.buffers["color"].shape[1:])
+    else:
+        x, y = (at - first for at, first in zip(truth["pixel"], found.window[:2], strict=True))
+    vx, vy, vz, vw = truth["Vector"]
+    assert found.buffers["motion"][:, y, x] == pytest.approx([-vx, vy], abs=2e-3)
+    assert found.buffers["motion_next"][:, y, x] == pytest.approx([-vz, vw], abs=2e-3)
+    assert found.buffers["normal"][:, y, x] == pytest.approx([0, 0, 1], abs=1e-3)
+    assert found.buffers["depth"][0, y, x] == pytest.approx(5, abs=1e-4)
+    assert found.buffers["object_id"][0, y, x] == 3
+    assert found.buffers["material_id"][0, y, x] == 7
+    if name in ("ortho_full", "ortho_half"):
+        assert found.buffers["uv"][:, y, x] == pytest.approx(truth["UV"], abs=1e-4)
+        assert found.buffers["position"][:, y, x] == pytest.approx(truth["Position"], abs=1e-5)
+        assert found.buffers["color"][:, y, x] == pytest.approx(truth["Combined"], abs=1e-3)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("folder", ["blender4.2.23_raw8spp", "blender4.5.15_raw8spp", "blender5.0.1_raw8spp_multipart"])
+def test_repaired_frames_match_pixel_centre_renders_of_the_same_pose(shared_data: Path, folder: str) -> None:
+    source = {"camera": CAMERA, "drawing": "none.png"}
+    truth = read_keyframe(Exemplar(keyframe=str(shared_data / "renders/char3_dab/frame_0018.exr"), **source), "/")
+    native = shared_data / "exr_conformance/blender_native" / folder / "frame_0018.exr"
+    found = read_keyframe(Exemplar(keyframe=str(native), **source), "/")
+    seen, repaired = np.isfinite(truth["depth"][0]), found["sample"][0] == 2
+    edge = (truth["color"][3] > 0) & (truth["color"][3] < 1)
+    assert (seen != np.isfinite(found["depth"][0])).sum() < 0.05 * edge.sum()
+    both = seen & np.isfinite(found["depth"][0])
+    assert (both & repaired).sum() > 1000
+    assert (truth["part_id"] != found["part_id"])[0, both].mean() < 0.005
+    assert set(np.unique(found["part_id"])) <= set(range(11))
+    error = np.abs(truth["rest_position"] - found["rest_position"]).max(0)
+    assert np.median(error[both]) < 0.001
+    assert np.quantile(error[both & repaired], 0.9) < 0.02
