@@ -80,14 +80,18 @@ def _lumps() -> tuple[Lump, ...]:
         Lump(2, (0.235, 0.80, -0.04), (0.235, 0.80, -0.04), (0.105, 0.105)),
     ]
 
-    def limb(side: int, first: int, path: tuple[tuple[float, float, float], ...], radii: tuple[float, ...]) -> list[Lump]:
+    def limb(
+        side: int, first: int, path: tuple[tuple[float, float, float], ...], radii: tuple[float, ...]
+    ) -> list[Lump]:
         points = [(side * x, y, z) for x, y, z in path]
         ends = zip(points, points[1:], radii[::2], radii[1::2], strict=False)
         return [Lump(first + k, a, b, (ra, rb)) for k, (a, b, ra, rb) in enumerate(ends)]
 
     arm, arm_radii = (SHOULDER, ELBOW, WRIST, KNUCKLE), (0.082, 0.070, 0.070, 0.060, 0.060, 0.078)
     leg, leg_radii = (HIP, KNEE, ANKLE, TOE), (0.095, 0.082, 0.080, 0.074, 0.074, 0.088)
-    thumbs = [Lump(f, (s * 0.655, -0.155, 0.03), (s * 0.685, -0.105, 0.04), (0.03, 0.026)) for s, f in ((-1, 5), (1, 8))]
+    thumbs = [
+        Lump(f, (s * 0.655, -0.155, 0.03), (s * 0.685, -0.105, 0.04), (0.03, 0.026)) for s, f in ((-1, 5), (1, 8))
+    ]
     return (
         *middle, *thumbs,
         *limb(-1, 3, arm, arm_radii), *limb(1, 6, arm, arm_radii),
