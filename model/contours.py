@@ -46,14 +46,14 @@ class ContourRule:
 
 
 def rule_for(pixel: float, rest_size: float, *, contact: bool = False) -> ContourRule:
-    """The default rule: a depth gap of 4 pixels, a rest gap of 3.5 % of the figure.
+    """The default rule: a depth gap of 4 pixels, a rest gap of 1.8 % of the figure.
 
     Args:
         pixel: scene units a pixel covers at the subject: `display-width scale / width` of an orthographic camera, else
             `estimate_pixel`.
         rest_size: largest side of the rest pose's bounding box in scene units.
     """
-    return ContourRule(pixel, 4 * pixel, 0.035 * rest_size, contact=contact)
+    return ContourRule(pixel, 4 * pixel, 0.018 * rest_size, contact=contact)
 
 
 class Contours(NamedTuple):
@@ -87,7 +87,7 @@ def contours(
     behind = depth_B1HW - at(depth_B1HW, near.index)
     away = (rest_B3HW - at(rest_B3HW, near.index)).square().sum(1, keepdim=True)
     allowed = rule.rest_gap + _SLANT * rule.pixel * near.distance
-    side = near.found & depth_B1HW.isfinite() & (behind < rule.depth_gap) & (away < allowed.square())
+    side = near.found & depth_B1HW.isfinite() & (behind < 2 * rule.depth_gap) & (away < allowed.square())
     return Contours(near.distance, side, seed, creases(normal_B3HW, part_B1HW, object_B1HW))
 
 
@@ -102,7 +102,8 @@ def seeds(depth_B1HW: Tensor, rest_B3HW: Tensor, part_B1HW: Tensor, object_B1HW:
         * background (a silhouette), or
         * another object, farther by the depth gap, or
         * another part, farther by the depth gap and by the rest gap, or
-        * the same part, farther by the rest gap and by the depth gap more than half its own slope explains.
+        * the same part, farther by the rest gap, and by the depth gap more than its slope explains: a steep surface is
+          steep on both sides of the pair, a torn one flat on one.
     A far pixel that is itself the last before background does not count: every steep rim would.
     """
     seed = torch.zeros_like(depth_B1HW, dtype=torch.bool)
@@ -116,9 +117,9 @@ def seeds(depth_B1HW: Tensor, rest_B3HW: Tensor, part_B1HW: Tensor, object_B1HW:
         rest_a, rest_b = _pair(rest_B3HW, axis)
         apart = (rest_b - rest_a).square().sum(1, keepdim=True) > rule.rest_gap**2
         objects, parts = _differs(object_B1HW, axis), _differs(part_B1HW, axis)
-        slope = torch.maximum(_shift(gap, axis, -1), _shift(gap, axis, 1))
+        slope = torch.minimum(_shift(gap, axis, -1), _shift(gap, axis, 1))
         deep = gap > rule.depth_gap
-        passes = torch.where(objects, deep, apart & torch.where(parts, deep, gap - 0.5 * slope > rule.depth_gap))
+        passes = torch.where(objects, deep, apart & torch.where(parts, deep, gap - slope > rule.depth_gap))
         if rule.contact:
             passes |= objects | (parts & apart)
         # The pixel beyond the far one, looking from the near one.
@@ -150,7 +151,7 @@ def creases(normal_B3HW: Tensor, part_B1HW: Tensor, object_B1HW: Tensor) -> Tens
 def without_specks(marked_B1HW: Tensor, min_size: int) -> Tensor:
     """The marks in 8-connected components of at least `min_size` pixels.
 
-    Labels of the marked pixels sink to the smallest of their component: every round takes the neighbours' smallest label
+    Labels of the marked pixels sink to the smallest of their component: each round takes the neighbours' smallest label
     and then that label's own, so a round doubles the reach.
     """
     B, _, H, W = marked_B1HW.shape
