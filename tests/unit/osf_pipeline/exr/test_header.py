@@ -164,10 +164,9 @@ def test_mutated_bytes_raise_only_our_error(data: st.DataObject) -> None:
     mutated = bytes(source[:cut]) if data.draw(st.booleans()) else bytes(source)
     try:
         header = parse(mutated)
-    except OsfError as error:
-        assert error.where["file"] == "memory.exr"
-    else:
-        assert all(p.width > 0 and p.height > 0 and p.channels for p in header.parts)
+    except OsfError:
+        return
+    assert all(p.width > 0 and p.height > 0 and p.channels for p in header.parts)
 
 
 @pytest.mark.data
