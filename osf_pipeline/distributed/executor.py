@@ -20,6 +20,7 @@ import json
 import logging
 import os
 import pickle
+import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
@@ -110,19 +111,35 @@ def cluster(address: str | None) -> Iterator[None]:
         return
     chosen = address or os.environ.get("RAY_ADDRESS") or "local"
     logging.getLogger("ray.data").setLevel(logging.ERROR)
+    _knock(chosen)
     settings: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     if chosen == "local":
         settings |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
     try:
         ray.init(chosen, **settings)
     except ConnectionError as error:
-        raise RequestError(
-            "no Ray cluster answers", address=chosen, fix="Start one with `ray start --head`, or leave the address out."
-        ) from error
+        raise _no_answer(chosen) from error
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Refuse a dead host:port at once; Ray itself tries for two minutes and then ends the process."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except OSError as error:
+        raise _no_answer(address) from error
+
+
+def _no_answer(address: str) -> RequestError:
+    return RequestError(
+        "no Ray cluster answers", address=address, fix="Start one with `ray start --head`, or leave the address out."
+    )
 
 
 def pool_shape(threads: int) -> tuple[float, int]:

@@ -35,6 +35,11 @@ WEIGHTS = "weights.safetensors"
 WEIGHTS_TAG = "weights_sha256"
 
 
+def model_name(style: str) -> str:
+    """Registered name of a style's model."""
+    return f"osf-stylizer-{style}"
+
+
 @dataclass(frozen=True)
 class ModelRef:
     """One exact version of a registered model, ready to load.

@@ -106,3 +106,9 @@ def test_actors_are_cut_to_the_nodes(
     alive = [{"Alive": True, "Resources": {"CPU": cpus}} for cpus in nodes]
     monkeypatch.setattr(ray, "nodes", lambda: [*alive, {"Alive": False, "Resources": {"CPU": 64.0}}])
     assert pool_shape(threads) == shape
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "ray://127.0.0.1:9"])
+def test_a_dead_address_is_refused_at_once(address: str) -> None:
+    with pytest.raises(RequestError, match="no Ray cluster answers"), cluster(address):
+        pass

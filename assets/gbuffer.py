@@ -1,0 +1,35 @@
+"""EXR renders of a shot, read, mapped to canonical buffers, validated and stored."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from assets import checks
+from assets.fingerprint import SOURCE_TAG, shot_source
+from assets.metadata import materialize
+from assets.partitions import shots
+from assets.resources import OsfProject
+from osf_pipeline.errors import InputDataError
+
+
+@dg.asset(
+    partitions_def=shots, group_name="shot", kinds={"ray", "zarr"}, check_specs=checks.gbuffer_checks,
+    description=__doc__,
+)  # fmt: skip
+def gbuffer(
+    context: dg.AssetExecutionContext, osf: OsfProject
+) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[None]]:
+    from osf_pipeline.ingest.stage import ingest_shot, validate_shot
+    from osf_pipeline.validate.findings import of_error
+
+    shot = context.partition_key
+    source = shot_source(osf.layout, shot)
+    findings = list(validate_shot(osf.layout, shot).findings)
+    try:
+        result = ingest_shot(osf.layout, shot, osf.execution, osf.progress)
+    except InputDataError as error:  # the checks say what is wrong, then the step fails with the same words
+        found = of_error(error, error.where.get("frame"))
+        yield from checks.results(shot, findings if found.rule in {f.rule for f in findings} else [*findings, found])
+        raise
+    yield from checks.results(shot, findings)
+    yield materialize(result, {SOURCE_TAG: source})

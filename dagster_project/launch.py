@@ -1,0 +1,79 @@
+"""`python -m dagster_project.launch`: train what a shot needs, then run the shot, in this process and on this console.
+
+The runs are recorded in the same instance that `dagster dev` shows. Does not belong here: anything a sensor or the UI
+could not start as well.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import dagster as dg
+import typer
+
+from dagster_project.definitions import defs
+from osf_pipeline.cli.console import Address, Backend, Home, Root, Threads, Workers, reporting
+from osf_pipeline.layout import Layout
+
+INSTANCE_SETTINGS = Path(__file__).resolve().parents[1] / "infra" / "dagster.yaml"
+
+
+def command(
+    shot: Annotated[str, typer.Option(help="Name of a shot: a folder under ROOT/renders.")],
+    style: Annotated[list[str] | None, typer.Option(help="Style to train first [default: those of the shot].")] = None,
+    root: Root = None,
+    home: Home = None,
+    backend: Backend = "local",
+    address: Address = None,
+    workers: Workers = None,
+    threads: Threads = 2,
+    steps: Annotated[int | None, typer.Option(help="Training steps, instead of the recipe's.", min=1)] = None,
+) -> None:
+    """Run the jobs `style` and `shot` as Dagster would, and show how to open the result."""
+    began = time.monotonic()
+    with reporting():
+        layout = Layout.of(root, home)
+        project = {"root": layout.root, "home": layout.home, "backend": backend, "address": address}
+        resource = {"osf": {"config": {**project, "workers": workers, "threads": threads}}}
+        recipe = {} if steps is None else {"steps": steps}
+        with instance_at(layout) as instance:
+            for name in style or sorted(set(layout.shot_config(shot).styles.values())):
+                training = {"ops": {"stylizer": {"config": {"recipe": recipe}}}}
+                run("style", name, instance, {"resources": resource, **training})
+            run("shot", shot, instance, {"resources": resource})
+    typer.echo(f"done in {time.monotonic() - began:.0f} s; the runs with their checks and metadata:")
+    typer.echo(f"  OSF_ROOT={layout.root} DAGSTER_HOME={home_of(layout)} dagster dev -w workspace.yaml")
+
+
+def home_of(layout: Layout) -> Path:
+    """DAGSTER_HOME of a project."""
+    return Path(layout.home) / "dagster"
+
+
+def instance_at(layout: Layout) -> dg.DagsterInstance:
+    """The project's Dagster instance, made on first use from `infra/dagster.yaml`."""
+    folder = home_of(layout)
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "dagster.yaml").exists():
+        shutil.copy(INSTANCE_SETTINGS, folder / "dagster.yaml")
+    os.environ["DAGSTER_HOME"] = str(folder)
+    return dg.DagsterInstance.get()
+
+
+def run(job: str, partition: str, instance: dg.DagsterInstance, config: dict[str, Any]) -> None:
+    """One recorded run of one partition; what a stage raises is raised here."""
+    instance.add_dynamic_partitions(f"{job}s", [partition])
+    typer.echo(f"== {job} {partition}")
+    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    defs().resolve_job_def(job).execute_in_process({**quiet, **config}, instance=instance, partition_key=partition)
+
+
+app = typer.Typer(pretty_exceptions_enable=False)
+app.command()(command)
+
+if __name__ == "__main__":
+    app()

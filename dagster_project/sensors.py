@@ -1,0 +1,57 @@
+"""What starts runs by itself: new folders, and champions that moved.
+
+Both look at the world and at the event log, and keep no cursor; run keys keep a request from being made twice.
+"""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from assets.partitions import shots, styles
+from assets.resources import OsfProject
+from dagster_project import jobs
+from dagster_project.staleness import champions, models_changed, wanted_models
+from osf_pipeline.shots import NAME
+
+
+@dg.sensor(jobs=[jobs.shot, jobs.style], minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)
+def discover(context: dg.SensorEvaluationContext, osf: OsfProject) -> dg.SensorResult:
+    """New folders under renders/ and styles/ become partitions and are run.
+
+    A style is trained. A shot whose styles all have a champion runs through; any other is prepared up to guidance and
+    waits for `promotion`.
+    """
+    layout = osf.layout
+    new_shots = _new(context.instance, shots, layout.shots())
+    new_styles = _new(context.instance, styles, layout.styles())
+    trained = champions(layout) if new_shots else {}
+    requests = [dg.RunRequest(f"new {s}", job_name=jobs.style.name, partition_key=s) for s in new_styles]
+    for shot in new_shots:
+        ready = wanted_models(layout, shot, trained) is not None
+        requests.append(
+            dg.RunRequest(
+                f"new {shot}",
+                job_name=jobs.shot.name,
+                partition_key=shot,
+                asset_selection=None if ready else jobs.PREPARE,
+            )
+        )
+    added = [shots.build_add_request(new_shots), styles.build_add_request(new_styles)]
+    return dg.SensorResult(requests, dynamic_partitions_requests=[a for a in added if a.partition_keys])
+
+
+@dg.sensor(job=jobs.shot, minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
+def promotion(context: dg.SensorEvaluationContext, osf: OsfProject) -> Iterator[dg.RunRequest]:
+    """Prepared shots whose styles have other champions than those they were stylized with are stylized again."""
+    layout = osf.layout
+    trained = champions(layout)
+    for shot in context.instance.get_dynamic_partitions("shots"):
+        models = models_changed(context.instance, layout, shot, trained)
+        if models is not None:
+            yield dg.RunRequest(f"{shot} {models}", partition_key=shot, asset_selection=jobs.RESTYLE)
+
+
+def _new(instance: dg.DagsterInstance, partitions: dg.DynamicPartitionsDefinition, names: list[str]) -> list[str]:
+    """Usable names that are no partitions yet."""
+    known = set(instance.get_dynamic_partitions(str(partitions.name)))
+    return [name for name in names if NAME.match(name) and name not in known]

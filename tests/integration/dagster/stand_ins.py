@@ -1,0 +1,77 @@
+"""Stand-ins for the library's stages: they record their calls and return plausible results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from osf_pipeline.results import StageResult, TrainedStyle
+from osf_pipeline.validate.findings import Finding
+
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360000000020001e221bc330000000049454e44ae426082"
+)
+
+
+class Stages:
+    """The functions of all stages, as methods.
+
+    Attributes:
+        calls: what was called, in order.
+        findings: what `validate_shot` finds.
+        refusal: what `ingest_shot` raises.
+        version: of the model that is trained and used.
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.findings: list[Finding] = []
+        self.refusal: Exception | None = None
+        self.version = 1
+
+    def validate_shot(self, layout: Any, shot: str) -> Any:
+        return SimpleNamespace(findings=tuple(self.findings))
+
+    def ingest_shot(self, layout: Any, shot: str, execution: Any, progress: Any) -> StageResult:
+        if self.refusal:
+            raise self.refusal
+        return self._result(layout, shot, "gbuffer")
+
+    def guide_shot(self, layout: Any, shot: str, execution: Any, progress: Any) -> StageResult:
+        return self._result(layout, shot, "guidance")
+
+    def stylize_shot(self, layout: Any, shot: str, execution: Any, progress: Any, alias: str) -> StageResult:
+        models = [{"style": "ink", "model": "osf-stylizer-ink", "version": self.version}]
+        return self._result(layout, shot, "stylized", models=models)
+
+    def deliver_shot(self, layout: Any, shot: str, progress: Any) -> StageResult:
+        return self._result(layout, shot, "delivery")
+
+    def evaluate_shot(self, layout: Any, shot: str, progress: Any) -> StageResult:
+        return self._result(layout, shot, "evaluation", table=[{"region": "all", "psnr": 30.0}])
+
+    def review_shot(self, layout: Any, shot: str, progress: Any) -> StageResult:
+        return self._result(layout, shot, "review")
+
+    def train_style(self, layout: Any, style: str, progress: Any, overrides: dict[str, Any]) -> TrainedStyle:
+        self.calls.append(f"train {style} {overrides}")
+        folder = Path(layout.root) / "model"
+        folder.mkdir(exist_ok=True)
+        return TrainedStyle(
+            style,
+            f"osf-stylizer-{style}",
+            self.version,
+            str(folder),
+            False,
+            1.5,
+            {"psnr": 25.0},
+            {"inputs": ["normal"]},
+        )
+
+    def _result(self, layout: Any, shot: str, kind: str, **metadata: Any) -> StageResult:
+        self.calls.append(kind)
+        folder = Path(layout.root) / "stores" / shot / kind
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "data").write_bytes(bytes(1000))
+        return StageResult(shot, kind, f"id-{kind}", str(folder), False, 24, 0.5, metadata, PNG)
