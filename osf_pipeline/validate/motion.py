@@ -112,7 +112,6 @@ def judge(
         return Verdict(carrier, 0, 1, AS_STORED, 0, False, 0)
     stored = motion[:, rows, columns].astype(np.float32)
     truth = now[:, rows, columns].astype(np.float32)
-    ids = (current["part_id"][0][rows, columns], other["part_id"][0]) if "part_id" in current else None
 
     def errors(hypothesis: Hypothesis) -> np.ndarray:
         dx, dy = hypothesis.apply(stored)
@@ -123,8 +122,6 @@ def judge(
         inside = (column >= 0) & (row >= 0) & (column < width) & (row < height)
         column, row = np.clip(column, 0, width - 1), np.clip(row, 0, height - 1)
         visible = inside & seen_then[row, column]
-        if ids is not None:
-            visible &= ids[1][row, column] == ids[0]
         fetched = _bilinear(then, seen_then, x, y, row, column)
         error: np.ndarray = np.abs(fetched - truth).max(0) / extent
         return np.where(visible, error, np.inf)
