@@ -20,6 +20,10 @@ from torch import Tensor
 
 from model.color import over, srgb_decode
 
+SCALING = 0.05
+"""Limbs and figures are scaled by up to this share. More would teach that a stroke's width is unknowable: it scales
+with the drawing, while the contour distance is counted in pixels."""
+
 
 @dataclass(frozen=True)
 class Sheet:
@@ -109,7 +113,7 @@ def arrange(figure: Figure, generator: torch.Generator) -> Sheet:
     body_pixels = figure.sheet.part[0, 0].nonzero()
     centre = _xy(body_pixels.double().mean(0))
     move = Similarity(
-        centre, (width / 2, height / 2), draw.between(-math.pi, math.pi), math.exp(draw.between(-0.16, 0.16))
+        centre, (width / 2, height / 2), draw.between(-math.pi, math.pi), math.exp(draw.between(-SCALING, SCALING))
     )
     stack = moved(figure.sheet, move)
     for _ in range(1 + draw.below(3)):
@@ -122,7 +126,7 @@ def arrange(figure: Figure, generator: torch.Generator) -> Sheet:
             limb.centre,
             _xy(shown[draw.below(len(shown))]),
             draw.between(-math.pi, math.pi),
-            math.exp(draw.between(-0.22, 0.22)),
+            math.exp(draw.between(-SCALING, SCALING)),
         )
         piece = moved(piece, place)
         stack = stacked(stack, piece, figure.depth_gap) if draw.chance(0.2) else stacked(piece, stack, figure.depth_gap)
@@ -135,7 +139,7 @@ def turned(figure: Figure, generator: torch.Generator) -> Sheet:
     draw = _Random(generator)
     centre = (width / 2, height / 2)
     angle = draw.between(-math.pi, math.pi)
-    return moved(figure.sheet, Similarity(centre, centre, angle, math.exp(draw.between(-0.16, 0.16))))
+    return moved(figure.sheet, Similarity(centre, centre, angle, math.exp(draw.between(-SCALING, SCALING))))
 
 
 def cut(figure: Figure, limb: Limb, draw: _Random) -> Sheet:

@@ -32,6 +32,11 @@ class LossWeights:
     perceptual: float = 0.0
 
 
+def no_line(fill_B4HW: Tensor) -> Line:
+    """The empty line: what a model must beat."""
+    return Line(fill_B4HW[:, :3] * 0, fill_B4HW[:, 3:] * 0)
+
+
 def gradient_l1(x_BCHW: Tensor, y_BCHW: Tensor) -> Tensor:
     """Mean absolute difference of the images' forward differences."""
     dx = x_BCHW.diff(dim=3) - y_BCHW.diff(dim=3)

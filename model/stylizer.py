@@ -74,6 +74,11 @@ class Line:
     ink: Tensor
     alpha: Tensor
 
+    @classmethod
+    def of(cls, logits_B4HW: Tensor) -> Line:
+        """From the network's raw output: three of ink, one of alpha."""
+        return cls(torch.sigmoid(logits_B4HW[:, :3]), torch.sigmoid(GAIN * logits_B4HW[:, 3:] + BIAS))
+
     @property
     def layer(self) -> Tensor:
         """(B, 4, H, W) scene-linear premultiplied."""
@@ -113,7 +118,7 @@ class _Block(nn.Module):
 
 
 class Stylizer(nn.Module):
-    """Packed inputs to a line.
+    """Packed inputs to the logits of a line.
 
     Frames are independent. Every output pixel depends only on inputs within `Architecture.receptive_radius`.
     """
@@ -131,8 +136,8 @@ class Stylizer(nn.Module):
         self.fuse = _Conv(c // 2 + inputs, c // 2)
         self.head = nn.Conv2d(c // 2, 4, 3, 1, 1)
 
-    def forward(self, x_BCHW: Tensor) -> Line:
-        """Predict the line.
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        """(B, 4, H, W) logits of the line, for `Line.of`.
 
         Args:
             x_BCHW: inputs as `model.inputs.pack` orders them; H and W multiples of 4.
@@ -140,8 +145,7 @@ class Stylizer(nn.Module):
         half = self.stem(F.pixel_unshuffle(x_BCHW, 2))
         quarter = self.body(self.down(half))
         half = self.merge(half + self.up(quarter))
-        out = self.head(self.fuse(torch.cat([self.full(half), x_BCHW], 1)))
-        return Line(torch.sigmoid(out[:, :3]), torch.sigmoid(GAIN * out[:, 3:] + BIAS))
+        return self.head(self.fuse(torch.cat([self.full(half), x_BCHW], 1)))
 
     def folded(self) -> Stylizer:
         """A copy for inference: batch norm folded into the convolutions, evaluation mode, channels last."""

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from model.losses import LossWeights, drawing_loss
 from model.perceptual import STLPIPS
-from model.stylizer import Architecture, Stylizer, channels_last
+from model.stylizer import Architecture, Line, Stylizer, channels_last
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,13 @@ class TrainingState:
 
     def __init__(self, architecture: Architecture, steps: int, rate: float, decay: float = 0.99) -> None:
         self.model = channels_last(Stylizer(architecture)).train()
-        self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+
+        def towards(mean: Tensor, new: Tensor, count: Tensor | int) -> Tensor:
+            # A young average forgets faster, or it would hold the random start for a hundred steps.
+            keep = min(decay, (1 + int(count)) / (10 + int(count)))
+            return mean * keep + new * (1 - keep)
+
+        self.average = AveragedModel(self.model, avg_fn=towards, use_buffers=True)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=rate, betas=(0.9, 0.99))
         self.steps, self.rate, self.done = steps, rate, 0
 
@@ -101,7 +107,7 @@ def patch_loss(
     model: Stylizer, batch: Batch, weights: LossWeights, features: STLPIPS | None = None
 ) -> dict[str, Tensor]:
     """Weighted loss terms of one batch, in the model's current mode."""
-    line = model(batch.inputs.contiguous(memory_format=torch.channels_last))
+    line = Line.of(model(batch.inputs.contiguous(memory_format=torch.channels_last)))
     drawn = line.over(batch.fill).detach()
     target = batch.target * batch.weight + drawn * (1 - batch.weight)
     return drawing_loss(line, batch.fill, target, weights, features)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from model.color import over
 from model.inputs import Guides, pack
-from model.stylizer import STRIDE
+from model.stylizer import STRIDE, Line
 from model.stylizer import Stylizer as Network
 from model.weights import Card
 from osf_pipeline.buffers import CONTOUR_RANGE
@@ -56,15 +56,16 @@ class Stylizer:
         """
         _check(frame)
         color, contour, side = (torch.from_numpy(np.asarray(frame[n], np.float32))[None] for n in NEEDED[:3])
-        line = torch.zeros_like(color)
+        logits = torch.zeros_like(color)
         # Nothing is drawn where there is neither a surface nor a contour within reach.
         drawable = (color[:, 3:] > 0) | (contour < CONTOUR_RANGE)
         inputs = pack(color, Guides(contour, side > 0), self.card.stroke)
         for tile in _tiles(drawable[0, 0], origin, self.tile):
             shown = tile.clipped(*color.shape[2:])
-            found = self._line(inputs, tile)
-            line[:, :, shown.rows, shown.columns] = found[:, :, shown.within(tile).rows, shown.within(tile).columns]
-        line *= drawable
+            found, place = self._logits(inputs, tile), shown.within(tile)
+            logits[:, :, shown.rows, shown.columns] = found[:, :, place.rows, place.columns]
+        line = Line.of(logits).layer
+        line = torch.where(drawable & (line[:, 3:] >= MATTE_FLOOR), line, 0.0)
         return {
             "fill": _half(color),
             "line": _half(line),
@@ -72,16 +73,15 @@ class Stylizer:
             "confidence": np.asarray(frame["confidence"], np.float16),
         }
 
-    def _line(self, inputs_1CHW: Tensor, tile: _Box) -> Tensor:
-        """Line of one tile, computed with a halo of true neighbours; the frame's edge goes on as it ends."""
+    def _logits(self, inputs_1CHW: Tensor, tile: _Box) -> Tensor:
+        """The network's output for one tile, with a halo of true neighbours; the frame's edge goes on as it ends."""
         height, width = inputs_1CHW.shape[2:]
         wide = tile.grown(self.halo)
         near = wide.clipped(height, width)
         edge = (near.left - wide.left, wide.right - near.right, near.top - wide.top, wide.bottom - near.bottom)
         x = F.pad(inputs_1CHW[:, :, near.rows, near.columns], edge, mode="replicate")
-        found = self.network(x.contiguous(memory_format=torch.channels_last)).layer
-        found = found[:, :, self.halo : -self.halo, self.halo : -self.halo]
-        return torch.where(found[:, 3:] < MATTE_FLOOR, 0.0, found)
+        found: Tensor = self.network(x.contiguous(memory_format=torch.channels_last))
+        return found[:, :, self.halo : -self.halo, self.halo : -self.halo]
 
 
 def stylize_frame(stylizer: Stylizer, frame: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -52,24 +52,23 @@ class LineProfile:
 
     Attributes:
         start, stop: the run of distances with at least half of the greatest ink share.
+        halo: pixels at the surface's edge with less than `FULL` of it: the rim a cut-out leaves outside its line.
         share: ink share per pixel of distance, from -LineProfile.REACH up.
     """
 
     start: float
     stop: float
+    halo: int
     share: tuple[float, ...]
 
     REACH = 24
+    FULL = 0.8
+    WIDEST_HALO = 3
 
     @property
     def stroke(self) -> float:
         """Width of the line."""
         return self.stop - self.start
-
-    @property
-    def halo(self) -> int:
-        """Undrawn pixels between the line and the edge of the surface."""
-        return max(0, round(self.start))
 
 
 @dataclass(frozen=True)
@@ -174,7 +173,9 @@ def measure_line(signed: np.ndarray, drawn: np.ndarray, counted: np.ndarray) -> 
         low -= 1
     while high < 2 * reach - 1 and share[high + 1] >= share[peak] / 2:
         high += 1
-    return LineProfile(float(low - reach), float(high + 1 - reach), tuple(share.round(4).tolist()))
+    full = int(np.argmax(share >= LineProfile.FULL * share[peak])) - reach
+    halo = full if low >= reach and full <= LineProfile.WIDEST_HALO else 0
+    return LineProfile(float(low - reach), float(high + 1 - reach), halo, tuple(share.round(4).tolist()))
 
 
 def without_halo(target_B4HW: Tensor, halo: int) -> Tensor:

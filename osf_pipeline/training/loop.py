@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -19,7 +19,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from model.losses import LossWeights
+from model.losses import LossWeights, drawing_loss, no_line
 from model.perceptual import STLPIPS
 from model.stylizer import Architecture, Stylizer
 from model.training_step import Batch, TrainingState, patch_loss
@@ -122,16 +122,19 @@ def _train(
 class _Keeper:
     """Keeps the averaged weights with the lowest held-out loss: one drawing is easily over-trained."""
 
+    @torch.no_grad()
     def __init__(self, held_out: list[Batch], weights: LossWeights, features: STLPIPS | None) -> None:
         self.held_out, self.weights, self.features = held_out, weights, features
+        self.without_line = _mean(
+            drawing_loss(no_line(b.fill), b.fill, b.target, weights, features)["total"] for b in held_out
+        )
         self.best: dict[str, Tensor] = {}
         self.scores: dict[int, float] = {}
 
     @torch.no_grad()
     def offer(self, state: TrainingState) -> float:
         model = state.averaged()
-        losses = [patch_loss(model, batch, self.weights, self.features)["total"] for batch in self.held_out]
-        score = torch.stack(losses).mean().item()
+        score = _mean(patch_loss(model, batch, self.weights, self.features)["total"] for batch in self.held_out)
         if score < min(self.scores.values(), default=float("inf")):
             self.best = model.state_dict()
         self.scores[state.done] = score
@@ -140,6 +143,10 @@ class _Keeper:
     @property
     def best_step(self) -> int:
         return min(self.scores, key=lambda step: self.scores[step])
+
+
+def _mean(values: Iterable[Tensor]) -> float:
+    return torch.stack(list(values)).mean().item()
 
 
 def _save(
@@ -201,6 +208,7 @@ def _card(
         },
         metrics={
             "held_out": keeper.scores[keeper.best_step],
+            "held_out_ratio": keeper.scores[keeper.best_step] / keeper.without_line,
             "best_step": float(keeper.best_step),
             "halo_px": float(first.profile.halo),
         },

@@ -34,7 +34,7 @@ class TrainRecipe(Strict):
     pool: int = Field(48, ge=2)
     refresh: int = Field(6, ge=1)
     composites: float = Field(0.7, ge=0, le=1)
-    rate: float = Field(1e-3, gt=0)
+    rate: float = Field(2e-3, gt=0)
     sparsity: float = Field(0.02, ge=0)
     perceptual: float = Field(0.0, ge=0)
     snapshot: int = Field(100, ge=1)

@@ -1,0 +1,129 @@
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+
+from model.stylizer import Architecture
+from model.stylizer import Stylizer as Network
+from model.weights import Card
+from osf_pipeline.errors import InputDataError
+from osf_pipeline.stylize.frame import MATTE_FLOOR, Stylizer, stylize_frame
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def stylizer(tile: int = 512) -> Stylizer:
+    """A network with random weights and lively norms: it draws something everywhere it may."""
+    torch.manual_seed(0)
+    net = Network(Architecture(blocks=1))
+    for _ in range(3):
+        net(torch.rand(2, 6, 32, 32))
+    net.head.bias.data[3] = 0.4
+    card = Card(net.architecture, 5.0, 0.01, ((0, 0, 0), (1, 1, 1)), "CC0-1.0", 0, {})
+    return Stylizer(net.eval(), card, tile)
+
+
+def frame(height: int = 120, width: int = 136, top: int = 40, left: int = 50) -> dict[str, np.ndarray]:
+    """A 40x36 block with HDR and negative colours on background."""
+    seen = np.zeros((height, width), bool)
+    seen[top : top + 40, left : left + 36] = True
+    rng = np.random.default_rng(0)
+    color = np.zeros((4, height, width), np.float16)
+    color[:3, seen] = rng.normal(0.5, 2, (3, seen.sum()))
+    color[3, seen] = 1
+    distance = np.where(seen, ndimage.distance_transform_edt(seen) - 1, ndimage.distance_transform_edt(~seen))
+    return {
+        "color": color,
+        "contour": np.minimum(distance, 32).astype(np.float16)[None],
+        "contour_side": seen[None].astype(np.uint8),
+        "confidence": np.ones((1, height, width), np.float16),
+    }
+
+
+def crop(values: dict[str, np.ndarray], rows: slice, columns: slice) -> dict[str, np.ndarray]:
+    return {name: array[:, rows, columns] for name, array in values.items()}
+
+
+def test_layers_are_canonical():
+    layers = stylize_frame(stylizer(), frame())
+    assert {name: (a.shape[0], a.dtype) for name, a in layers.items()} == {
+        "fill": (4, np.float16), "line": (4, np.float16), "beauty": (4, np.float16), "confidence": (1, np.float16),
+    }  # fmt: skip
+
+
+def test_fill_is_the_render_to_the_last_bit():
+    source = frame()
+    assert source["color"].min() < 0 < 1 < source["color"].max()
+    assert (stylizer()(source)["fill"].view(np.uint16) == source["color"].view(np.uint16)).all()
+
+
+def test_beauty_is_line_over_fill():
+    layers = {k: v.astype(np.float32) for k, v in stylizer()(frame()).items()}
+    np.testing.assert_allclose(
+        layers["beauty"], layers["line"] + layers["fill"] * (1 - layers["line"][3:]), atol=4e-3, rtol=2e-3
+    )
+    assert layers["line"][3].mean() > 0.05
+
+
+def test_line_may_leave_the_silhouette_but_not_the_reach_of_contours():
+    source = frame()
+    alpha = stylizer()(source)["line"][3]
+    outside = source["color"][3] == 0
+    assert (alpha[outside & (source["contour"][0] < 8)] > 0).any()
+    assert (alpha[outside & (source["contour"][0] >= 32)] == 0).all()
+
+
+def test_matte_is_clean():
+    alpha = stylizer()(frame())["line"][3]
+    assert ((alpha == 0) | (alpha >= MATTE_FLOOR * 0.99)).all()
+
+
+@pytest.mark.parametrize("tile", [32, 48, 64])
+def test_tiles_do_not_show(tile):
+    whole, tiled = stylizer()(frame()), stylizer(tile)(frame())
+    for name in whole:
+        assert (whole[name].view(np.uint16) == tiled[name].view(np.uint16)).all(), name
+
+
+def test_result_does_not_depend_on_the_window():
+    """A crop that keeps the figure and its surroundings gives the same bits, given where it lies in the display."""
+    whole = stylizer()(frame())
+    rows, columns = slice(3, 117), slice(5, 131)
+    part = stylizer()(crop(frame(), rows, columns), origin=(5, 3))
+    for name, values in crop(whole, rows, columns).items():
+        assert (values.view(np.uint16) == part[name].view(np.uint16)).all(), name
+
+
+def test_odd_sizes_and_negative_origins_are_fine():
+    layers = stylizer(32)(frame(101, 93), origin=(-7, -13))
+    assert layers["beauty"].shape == (4, 101, 93)
+    assert layers["line"][3].max() > 0
+
+
+def test_an_empty_frame_stays_empty():
+    empty = frame()
+    empty["color"][:], empty["contour"][:], empty["contour_side"][:] = 0, 32, 0
+    layers = stylizer()(empty)
+    assert not layers["line"].any()
+    assert not layers["beauty"].any()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda f: f.pop("contour"), "lacks buffers"),
+        (lambda f: f.update(contour=f["contour"][:, 1:]), "differ in size"),
+        (lambda f: f["color"].__setitem__((0, 50, 60), np.inf), "not finite"),
+    ],
+)
+def test_wrong_frames_are_refused(change, message):
+    source = frame()
+    change(source)
+    with pytest.raises(InputDataError, match=message):
+        stylizer()(source)

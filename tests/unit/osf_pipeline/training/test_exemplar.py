@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+import torch
+
+from osf_pipeline.errors import InputDataError
+from osf_pipeline.training.exemplar import exemplar_from_arrays, measure_line, prepare, without_halo
+
+
+def test_stroke_width_is_measured_from_the_drawing(keyframe):
+    assert prepare(exemplar_from_arrays(*keyframe)).stroke == pytest.approx(5, abs=1)
+
+
+def test_a_line_beside_the_contour_is_measured_where_it_lies():
+    signed = np.tile(np.arange(-20, 20), (40, 1)).astype(float)
+    profile = measure_line(signed, (signed >= 2) & (signed < 8), np.ones_like(signed, bool))
+    assert (profile.start, profile.stop, profile.halo, profile.stroke) == (2, 8, 2, 6)
+
+
+def test_a_line_outside_the_contour_counts_too():
+    signed = np.tile(np.arange(-20, 20), (40, 1)).astype(float)
+    profile = measure_line(signed, (signed >= -3) & (signed < 3), np.ones_like(signed, bool))
+    assert (profile.start, profile.stop, profile.halo, profile.stroke) == (-3, 3, 0, 6)
+
+
+@pytest.mark.parametrize("ids", [(1, 2, 3), (40, 7, 900), (3, 1, 2)])
+def test_limbs_hang_on_the_largest_part_whatever_the_numbers(make_keyframe, ids):
+    limbs = prepare(exemplar_from_arrays(*make_keyframe(ids))).figure.limbs
+    assert len(limbs) == 2
+    left, right = sorted(limbs, key=lambda limb: limb.centre[0])
+    assert left.centre[0] < right.centre[0]
+    assert left.surface.sum().item() == pytest.approx(right.surface.sum().item(), rel=0.1)
+    assert left.joint[left.surface].min() == 0
+    # The cut is where the arm meets the body: its right end.
+    columns = (left.joint == 0)[0, 0].nonzero()[:, 1].float()
+    assert columns.mean() > left.centre[0] + 8
+
+
+def test_a_figure_of_one_part_is_laid_over_itself(make_keyframe):
+    buffers, drawing = make_keyframe((1, 1, 1))
+    (whole,) = prepare(exemplar_from_arrays(buffers, drawing)).figure.limbs
+    assert whole.surface.sum() == (buffers["part_id"] > 0).sum()
+    assert whole.joint.isinf().all()
+
+
+def test_ink_comes_from_the_drawn_line(keyframe):
+    ink = prepare(exemplar_from_arrays(*keyframe)).figure.ink
+    torch.testing.assert_close(ink.color.mean((0, 2, 3)), torch.tensor([0.1, 0.05, 0.3]), atol=0.02, rtol=0)
+
+
+def test_halo_is_painted_over_from_inside():
+    target = torch.zeros(1, 4, 20, 20)
+    target[:, 3, 4:16, 4:16] = 1
+    target[:, :3, 4:16, 4:16] = 0.9  # paper
+    target[:, :3, 6:14, 6:14] = 0.1  # ink
+    trimmed = without_halo(target, 2)
+    assert trimmed[0, :3, 4:16, 4:16].max() == pytest.approx(0.1)
+    assert trimmed[0, 3].equal(target[0, 3])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda b, d: (b.pop("depth"), None), "lacks buffers"),
+        (lambda b, d: (b["part_id"].fill(0), None), "no surface"),
+        (lambda b, d: (d[3].fill(0), None), "empty"),
+    ],
+)
+def test_wrong_exemplars_are_refused(keyframe, change, message):
+    change(*keyframe)
+    with pytest.raises(InputDataError, match=message):
+        exemplar_from_arrays(*keyframe)
+
+
+def test_an_unregistered_drawing_is_refused(keyframe):
+    buffers, drawing = keyframe
+    with pytest.raises(InputDataError, match="not registered"):
+        exemplar_from_arrays(buffers, drawing[:, 1:])

@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+
+from osf_pipeline.errors import RequestError
+from osf_pipeline.training.exemplar import exemplar_from_arrays
+from osf_pipeline.training.loop import train
+from osf_pipeline.training.recipe import TrainRecipe
+
+TINY = TrainRecipe(
+    steps=20, width=8, blocks=1, batch=4, patch=32, pool=4, refresh=3, snapshot=5, checkpoint=10, threads=1
+)
+
+
+GOLDEN = (2.02366, 1.75466)
+
+
+@pytest.fixture
+def exemplars(keyframe):
+    return [exemplar_from_arrays(*keyframe)]
+
+
+def weights(result):
+    return torch.cat([v.flatten().double() for v in result.model.state_dict().values()])
+
+
+def test_losses_equal_the_recorded_ones(exemplars):
+    # Recorded on x86-64; a change here means that training has changed, on purpose or not.
+    history = train(exemplars, TINY).history
+    total = [step["total"] for step in history]
+    assert total[0] == pytest.approx(GOLDEN[0], rel=1e-3)
+    assert np.mean(total[-5:]) == pytest.approx(GOLDEN[1], rel=2e-2)
+
+
+def test_training_learns(exemplars):
+    scores = train(exemplars, TINY).snapshots
+    assert scores[20] < 0.9 * scores[5]
+
+
+def test_an_interrupted_run_ends_as_an_uninterrupted_one(exemplars, tmp_path):
+    class Stop(Exception):
+        pass
+
+    def stop(step, terms):
+        if step == 13:
+            raise Stop
+
+    whole = train(exemplars, TINY)
+    with pytest.raises(Stop):
+        train(exemplars, TINY, checkpoint_dir=tmp_path, on_step=stop)
+    steps = []
+    resumed = train(exemplars, TINY, checkpoint_dir=tmp_path, on_step=lambda step, _: steps.append(step))
+    assert steps[0] == 11
+    assert weights(resumed).equal(weights(whole))
+    assert resumed.history == whole.history
+    assert resumed.card == whole.card
+
+
+def test_another_seed_gives_another_model(exemplars):
+    short = TINY.model_copy(update={"steps": 5})
+    assert not weights(train(exemplars, short)).equal(weights(train(exemplars, short.model_copy(update={"seed": 1}))))
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(exemplars, tmp_path):
+    short = TINY.model_copy(update={"steps": 10})
+    train(exemplars, short, checkpoint_dir=tmp_path)
+    with pytest.raises(RequestError, match="another recipe"):
+        train(exemplars, TINY, checkpoint_dir=tmp_path)
+
+
+def test_the_best_snapshot_is_kept_not_the_last(exemplars):
+    result = train(exemplars, TINY)
+    best = min(result.snapshots.values())
+    assert result.card.metrics["held_out"] == best
+    assert result.snapshots[int(result.card.metrics["best_step"])] == best
+
+
+def test_card_names_recipe_stroke_and_rest_box(exemplars):
+    card = train(exemplars, TINY.model_copy(update={"steps": 2}), license="CC0-1.0").card
+    assert card.recipe["width"] == 8
+    assert card.stroke == pytest.approx(5, abs=1)
+    assert card.license == "CC0-1.0"
+    assert card.pixel == pytest.approx(0.01, rel=0.01)
+    assert all(low < high for low, high in zip(card.rest_box[0][:2], card.rest_box[1][:2], strict=True))
+
+
+def test_recipe_refuses_unknown_keys():
+    with pytest.raises(ValidationError):
+        TrainRecipe.model_validate({"stepz": 3})
