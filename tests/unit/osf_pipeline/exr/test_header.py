@@ -124,7 +124,7 @@ def with_box(corners: tuple[int, int, int, int]) -> bytes:
     ids=["no width", "no height", "too wide", "wraps", "too many pixels"],
 )
 def test_absurd_windows_are_refused_before_any_allocation(corners: tuple[int, int, int, int]) -> None:
-    with pytest.raises(InputDataError, match="empty or out of range|more than this reader takes"):
+    with pytest.raises(InputDataError, match=r"empty or out of range|more than this reader takes"):
         parse(with_box(corners))
 
 
