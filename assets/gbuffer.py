@@ -20,16 +20,17 @@ def gbuffer(
     context: dg.AssetExecutionContext, osf: OsfProject
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[None]]:
     from osf_pipeline.ingest.stage import ingest_shot, validate_shot
-    from osf_pipeline.validate.findings import of_error
+    from osf_pipeline.validate.findings import Finding, of_error
 
     shot = context.partition_key
     source = shot_source(osf.layout, shot)
-    findings = list(validate_shot(osf.layout, shot).findings)
+    findings: list[Finding] = []
     try:
+        findings += validate_shot(osf.layout, shot).findings
         result = ingest_shot(osf.layout, shot, osf.execution, osf.progress)
     except InputDataError as error:  # the checks say what is wrong, then the step fails with the same words
         found = of_error(error, error.where.get("frame"))
         yield from checks.results(shot, findings if found.rule in {f.rule for f in findings} else [*findings, found])
         raise
-    yield from checks.results(shot, findings)
+    yield from checks.results(shot, [Finding(**row) for row in result.metadata["findings"]])
     yield materialize(result, {SOURCE_TAG: source})

@@ -25,7 +25,7 @@ def materialize(result: StageResult, tags: Mapping[str, str] | None = None) -> d
     """One finished stage of a shot; its data version is the identity of the stored version."""
     show(result)
     metadata = {
-        "frames": result.frames,
+        "frame_count": result.frames,
         "seconds": result.seconds,
         "reused": result.reused,
         "identity": result.id,

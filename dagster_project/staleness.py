@@ -48,21 +48,24 @@ def champions(layout: Layout) -> dict[str, int]:
 
 
 def wanted_models(layout: Layout, shot: str, champions: Mapping[str, int]) -> dict[str, int] | None:
-    """Style to champion version of a shot; None while one of its styles has no champion or its shot.yaml is bad."""
+    """Style to champion version of a shot; None while it has no style, or a style of it has no champion."""
     try:
         needed = set(layout.shot_config(shot).styles.values())
-    except OsfError:  # its gbuffer run says what is wrong
+    except OsfError:  # a bad shot.yaml; the run of its gbuffer says what is wrong
         return None
-    return {style: champions[style] for style in sorted(needed)} if needed <= champions.keys() else None
+    return {style: champions[style] for style in sorted(needed)} if needed and needed <= champions.keys() else None
 
 
-def models_changed(instance: dg.DagsterInstance, layout: Layout, shot: str, champions: Mapping[str, int]) -> str | None:
-    """`style=version ...` of the champions of a prepared shot, if its stylized layers were made with others."""
+def models_changed(
+    instance: dg.DagsterInstance, layout: Layout, shot: str, champions: Mapping[str, int]
+) -> str | None:
+    """`style=version ...` of the champions of a prepared shot, unless its stylized layers were made with them."""
     wanted = wanted_models(layout, shot, champions)
     if wanted is None or last_tags(instance, "guidance", shot) is None:
         return None
-    tags = last_tags(instance, "stylized", shot)
-    used = None if tags is None else {k.removeprefix(MODEL_TAG): v for k, v in tags.items() if k.startswith(MODEL_TAG)}
-    if used == {style: str(version) for style, version in wanted.items()}:
+    tags = last_tags(instance, "stylized", shot) or {}
+    used = {key.removeprefix(MODEL_TAG): value for key, value in tags.items() if key.startswith(MODEL_TAG)}
+    # shot.yaml may name styles of objects that never appear, so only styles that were used count.
+    if used and all(str(champions.get(style)) == version for style, version in used.items()):
         return None
     return " ".join(f"{style}={version}" for style, version in wanted.items())

@@ -44,10 +44,6 @@ class ShardActor:
     def __init__(self, worker: str, job: Json) -> None:
         self.error: OsfError | None = None
         try:
-            if "threads" in job:
-                import torch
-
-                torch.set_num_threads(int(job["threads"]))
             self.work = resolve(worker)(job)
         except OsfError as error:  # raised here it would reach the driver as a dead actor
             self.error = error

@@ -6,6 +6,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import dagster as dg
+
+from assets.resources import OsfProject
+from dagster_project.definitions import defs
 from osf_pipeline.results import StageResult, TrainedStyle
 from osf_pipeline.validate.findings import Finding
 
@@ -36,7 +40,7 @@ class Stages:
     def ingest_shot(self, layout: Any, shot: str, execution: Any, progress: Any) -> StageResult:
         if self.refusal:
             raise self.refusal
-        return self._result(layout, shot, "gbuffer")
+        return self._result(layout, shot, "gbuffer", frames="1001-1024", findings=[vars(f) for f in self.findings])
 
     def guide_shot(self, layout: Any, shot: str, execution: Any, progress: Any) -> StageResult:
         return self._result(layout, shot, "guidance")
@@ -75,3 +79,19 @@ class Stages:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "data").write_bytes(bytes(1000))
         return StageResult(shot, kind, f"id-{kind}", str(folder), False, 24, 0.5, metadata, PNG)
+
+
+def run(
+    job: str, partition: str, project: OsfProject, instance: dg.DagsterInstance, selection: Any = None, **config: Any
+) -> dg.ExecuteInProcessResult:
+    """One run of a job, or of some of its assets, as the definitions declare it."""
+    instance.add_dynamic_partitions(f"{job}s", [partition])
+    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    return (
+        defs()
+        .resolve_job_def(job)
+        .execute_in_process(
+            run_config={**quiet, "resources": {"osf": {"config": {"root": project.root}}}, **config},
+            partition_key=partition, instance=instance, raise_on_error=False, asset_selection=selection,
+        )
+    )  # fmt: skip

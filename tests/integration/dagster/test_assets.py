@@ -6,25 +6,14 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from stand_ins import Stages
+from stand_ins import Stages, run
 
 from assets.resources import OsfProject
-from dagster_project.definitions import defs
 from osf_pipeline.errors import InputDataError
 from osf_pipeline.validate.findings import Finding
 
 pytestmark = pytest.mark.integration
 SHOT = ["gbuffer", "guidance", "stylized", "delivery", "evaluation", "review"]
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-
-
-def run(job: str, partition: str, project: OsfProject, instance: dg.DagsterInstance, **options: Any) -> Any:
-    instance.add_dynamic_partitions(f"{job}s", [partition])
-    definitions = defs()
-    config = {**QUIET, "resources": {"osf": {"config": {"root": project.root}}}, **options}
-    return definitions.resolve_job_def(job).execute_in_process(
-        run_config=config, partition_key=partition, instance=instance, raise_on_error=False
-    )
 
 
 def metadata(result: Any, asset: str) -> dict[str, Any]:
@@ -46,7 +35,7 @@ def test_a_shot_runs_through_its_stages_in_order(
     assert stages.calls[-1] == "review"
     for asset in SHOT:
         found = metadata(result, asset)
-        assert (found["frames"], found["seconds"], found["identity"]) == (24, 0.5, f"id-{asset}")
+        assert (found["frame_count"], found["seconds"], found["identity"]) == (24, 0.5, f"id-{asset}")
         assert found["location"].endswith(f"stores/walk/{asset}")
         assert found["megabytes"] == 0.001
         assert found["preview"].startswith("![preview](data:image/png;base64,")
