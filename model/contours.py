@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from model.distance import at, nearest
+from model.warp import inconsistency
 
 CONTOUR_RANGE = 32.0
 """Pixels at which the contour distance saturates."""
@@ -61,7 +62,8 @@ class Contours(NamedTuple):
 
     Attributes:
         distance: (B, 1, H, W) float32, Euclidean pixels to the nearest seed, 0 to `CONTOUR_RANGE`.
-        side: (B, 1, H, W) bool, the pixel lies on the surface that owns its nearest contour: the line belongs on it.
+        side: (B, 1, H, W) bool, the pixel lies on the surface that owns its nearest contour: the line belongs on it. A
+            surface without a contour in range is its own; background never is.
         seed: (B, 1, H, W) bool, owner pixels of a contour.
         crease: (B, 1, H, W) float32, 0..1, a fold within one part.
     """
@@ -87,11 +89,12 @@ def contours(
     behind = depth_B1HW - at(depth_B1HW, near.index)
     away = (rest_B3HW - at(rest_B3HW, near.index)).square().sum(1, keepdim=True)
     allowed = rule.rest_gap + _SLANT * rule.pixel * near.distance
-    side = near.found & depth_B1HW.isfinite() & (behind < 2 * rule.depth_gap) & (away < allowed.square())
+    owns = (behind < 2 * rule.depth_gap) & (away < allowed.square())
+    side = depth_B1HW.isfinite() & (owns | ~near.found)
     return Contours(near.distance, side, seed, creases(normal_B3HW, part_B1HW, object_B1HW))
 
 
-_SLANT = 4.0
+_SLANT = 8.0
 """Rest distance a pixel step on one slanted surface may cover, in pixels."""
 
 
@@ -146,6 +149,42 @@ def creases(normal_B3HW: Tensor, part_B1HW: Tensor, object_B1HW: Tensor) -> Tens
         for half in (found.narrow(axis, 0, fold.shape[axis]), found.narrow(axis, 1, fold.shape[axis])):
             torch.maximum(half, fold, out=half)
     return found
+
+
+def motion_contours(
+    coverage_B1HW: Tensor, motion_B2HW: Tensor | None, uncovered_B1HW: Tensor, min_size: int
+) -> Contours:
+    """Contours of frames without geometry: the silhouette, and boundaries where neighbours move apart.
+
+    A boundary lies where the motions of the two pixels around a pair differ by more than `inconsistency` allows. Areas
+    that appear or vanish lie on the surface behind, so the owner is the side less uncovered. Far weaker than
+    `contours`: what does not move has no inner contour.
+
+    Args:
+        coverage_B1HW: bool, a surface is seen.
+        motion_B2HW: pixels; None where no neighbouring frame exists.
+        uncovered_B1HW: 0..1, hidden in the previous or the next frame.
+    """
+    seed = torch.zeros_like(coverage_B1HW)
+    for axis in (2, 3):
+        a, b = _pair(coverage_B1HW, axis)
+        first, second = seed.narrow(axis, 0, a.shape[axis]), seed.narrow(axis, 1, a.shape[axis])
+        first |= a & ~b
+        second |= b & ~a
+        if motion_B2HW is not None:
+            before, after = (_pair(_shift(motion_B2HW, axis, by), axis)[i] for i, by in ((0, 1), (1, -1)))
+            step = (after - before).square().sum(1, keepdim=True)
+            peak = (step >= _shift(step, axis, 1)) & (step > _shift(step, axis, -1))
+            behind_a, behind_b = _pair(uncovered_B1HW, axis)
+            parting = a & b & peak & (inconsistency(after, -before) > 0)
+            first |= parting & (behind_a <= behind_b)
+            second |= parting & (behind_a > behind_b)
+    seed = without_specks(seed, min_size)
+    near = nearest(seed, int(CONTOUR_RANGE))
+    side = coverage_B1HW
+    if motion_B2HW is not None:
+        side = coverage_B1HW & (inconsistency(motion_B2HW, -at(motion_B2HW, near.index)) == 0)
+    return Contours(near.distance, side, seed, torch.zeros_like(near.distance))
 
 
 def without_specks(marked_B1HW: Tensor, min_size: int) -> Tensor:

@@ -1,0 +1,1 @@
+"""G-buffers to occlusion guidance: contours, revealed and hidden areas, creases, confidence."""
