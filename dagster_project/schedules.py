@@ -23,8 +23,9 @@ def refresh_styles(context: dg.ScheduleEvaluationContext, osf: OsfProject) -> It
 @dg.schedule(cron_schedule="0 3 * * *", job=jobs.shot, default_status=dg.DefaultScheduleStatus.RUNNING)
 def refresh_shots(context: dg.ScheduleEvaluationContext, osf: OsfProject) -> Iterator[dg.RunRequest]:
     """Shots whose renders changed run through; shots whose champions changed are stylized again."""
-    trained = champions(osf.layout)
-    for shot in context.instance.get_dynamic_partitions("shots"):
+    known = context.instance.get_dynamic_partitions("shots")
+    trained = champions(osf.layout) if known else {}
+    for shot in known:
         if shot_changed(context.instance, osf.layout, shot):
             yield dg.RunRequest(run_key=shot, partition_key=shot)
         elif models_changed(context.instance, osf.layout, shot, trained) is not None:

@@ -43,9 +43,9 @@ def discover(context: dg.SensorEvaluationContext, osf: OsfProject) -> dg.SensorR
 @dg.sensor(job=jobs.shot, minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
 def promotion(context: dg.SensorEvaluationContext, osf: OsfProject) -> Iterator[dg.RunRequest]:
     """Prepared shots whose styles have other champions than those they were stylized with are stylized again."""
-    layout = osf.layout
-    trained = champions(layout)
-    for shot in context.instance.get_dynamic_partitions("shots"):
+    layout, known = osf.layout, context.instance.get_dynamic_partitions("shots")
+    trained = champions(layout) if known else {}
+    for shot in known:
         models = models_changed(context.instance, layout, shot, trained)
         if models is not None:
             yield dg.RunRequest(f"{shot} {models}", partition_key=shot, asset_selection=jobs.RESTYLE)

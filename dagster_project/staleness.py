@@ -56,9 +56,7 @@ def wanted_models(layout: Layout, shot: str, champions: Mapping[str, int]) -> di
     return {style: champions[style] for style in sorted(needed)} if needed and needed <= champions.keys() else None
 
 
-def models_changed(
-    instance: dg.DagsterInstance, layout: Layout, shot: str, champions: Mapping[str, int]
-) -> str | None:
+def models_changed(instance: dg.DagsterInstance, layout: Layout, shot: str, champions: Mapping[str, int]) -> str | None:
     """`style=version ...` of the champions of a prepared shot, unless its stylized layers were made with them."""
     wanted = wanted_models(layout, shot, champions)
     if wanted is None or last_tags(instance, "guidance", shot) is None:
