@@ -42,11 +42,16 @@ def encode(data: dict[str, Any]) -> bytes:
 
 
 def write_json(url: str, data: dict[str, Any]) -> None:
+    """Write or replace a JSON file as a whole."""
+    write_bytes(url, encode(data))
+
+
+def write_bytes(url: str, data: bytes) -> None:
     """Write or replace a file as a whole; a reader sees the old content or the new."""
     path = local_path(url)
     if path is None:
         fs, remote = fsspec.core.url_to_fs(url)  # object stores replace whole objects
-        fs.pipe_file(remote, encode(data))
+        fs.pipe_file(remote, data)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _write_aside(path, data)
@@ -67,7 +72,7 @@ def create_json(url: str, data: dict[str, Any]) -> bool:
             return False
         return True
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _write_aside(path, data)
+    temporary = _write_aside(path, encode(data))
     try:
         os.link(temporary, path)
     except FileExistsError:
@@ -77,10 +82,10 @@ def create_json(url: str, data: dict[str, Any]) -> bool:
     return True
 
 
-def _write_aside(path: Path, data: dict[str, Any]) -> Path:
+def _write_aside(path: Path, data: bytes) -> Path:
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     with temporary.open("xb") as file:
-        file.write(encode(data))
+        file.write(data)
         file.flush()
         os.fsync(file.fileno())
     return temporary

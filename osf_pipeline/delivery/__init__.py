@@ -1,0 +1,1 @@
+"""What leaves the pipeline: layered EXR, previews and video."""
