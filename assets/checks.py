@@ -25,11 +25,17 @@ gbuffer_checks = [
 SHOWN = 5
 
 
-def results(shot: str, findings: Iterable[Finding]) -> Iterator[dg.AssetCheckResult]:
-    """A result for every check. An error fails it and blocks, a warning fails it and does not, a note passes."""
+def results(shot: str, findings: Iterable[Finding], complete: bool) -> Iterator[dg.AssetCheckResult]:
+    """A result for every check. An error fails it and blocks, a warning fails it and does not, a note passes.
+
+    Args:
+        complete: all rules have seen all frames; otherwise checks without findings stay unanswered.
+    """
     findings = list(findings)
     for name in GROUPS:
         found = [f for f in findings if group_of(f.rule) == name]
+        if not found and not complete:
+            continue
         errors = [f for f in found if f.severity == "error"]
         warnings = [f for f in found if f.severity == "warning"]
         rows = [asdict(f) for f in found]

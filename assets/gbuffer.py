@@ -30,7 +30,9 @@ def gbuffer(
         result = ingest_shot(osf.layout, shot, osf.execution, osf.progress)
     except InputDataError as error:  # the checks say what is wrong, then the step fails with the same words
         found = of_error(error, error.where.get("frame"))
-        yield from checks.results(shot, findings if found.rule in {f.rule for f in findings} else [*findings, found])
+        if found.rule not in {f.rule for f in findings}:
+            findings.append(found)
+        yield from checks.results(shot, findings, complete=False)
         raise
-    yield from checks.results(shot, [Finding(**row) for row in result.metadata["findings"]])
+    yield from checks.results(shot, [Finding(**row) for row in result.metadata["findings"]], complete=True)
     yield materialize(result, {SOURCE_TAG: source})
