@@ -1,0 +1,179 @@
+"""The guide stage: a G-buffer store to a published guidance store.
+
+Belongs here: the shot's rule, cuts and neighbours, the shard worker. Does not: the guides themselves (`guides`).
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from osf_pipeline.buffers import GUIDANCE
+from osf_pipeline.config import ShotConfig
+from osf_pipeline.execution import Execution, Json, Progress, executor
+from osf_pipeline.layout import Layout
+from osf_pipeline.results import StageResult
+from osf_pipeline.shots import FrameRange, shards
+from osf_pipeline.store.build import Conclusion, Plan, build, reuse
+from osf_pipeline.store.identity import identity
+from osf_pipeline.store.schema import ArraySpec, StoreSpec
+from osf_pipeline.store.version import Version, reopen, require
+from osf_pipeline.store.writer import ShardWriter
+
+KIND = "guidance"
+STAGE_VERSION = 1
+RULE_FRAMES = 4
+"""Frames, spread over the shot, from which its contour rule is measured."""
+
+
+def guide_shot(
+    layout: Layout, shot: str, execution: Execution | None = None, progress: Progress | None = None
+) -> StageResult:
+    """Compute the guidance of the current G-buffers.
+
+    Raises:
+        RequestError: when the shot is not ingested yet.
+        InputDataError: when its geometry cannot be measured.
+    """
+    began = time.monotonic()
+    execution = execution or Execution()
+    gbuffer = require(layout.store(shot, "gbuffer"), "ingest", shot)
+    config = layout.shot_config(shot)
+    recipe = config.model_dump(mode="json", include={"camera", "rest_box", "cuts"})
+    version_id = identity(KIND, STAGE_VERSION, {"gbuffer": gbuffer.id}, recipe)
+    store = layout.store(shot, KIND)
+    version, won = reuse(store, version_id), False
+    if version is None:
+        version, won = build(_plan(store, version_id, gbuffer, config, execution), executor(execution), progress)
+    return _result(shot, version, not won, time.monotonic() - began)
+
+
+def _plan(store: str, version_id: str, gbuffer: Version, config: ShotConfig, execution: Execution) -> Plan:
+    from osf_pipeline.guidance.guides import GEOMETRY, OPTIONAL, sources
+
+    height, width = gbuffer.shape
+    names = [name for name in ("color", *GEOMETRY, *OPTIONAL) if name in gbuffer.names]
+    rule = _rule(gbuffer, config) if set(GEOMETRY) <= set(names) else None
+    facts = {"tier": gbuffer.attributes["tier"], "sources": sources(names), "rule": rule}
+    specs = {name: ArraySpec.of(buffer) for name, buffer in GUIDANCE.items()}
+    frames = FrameRange.of(gbuffer.frames)
+    starts = [
+        i for i in range(1, len(frames)) if frames.frames[i] - frames.frames[i - 1] != frames.step
+        or frames.frames[i] in config.cuts
+    ]  # fmt: skip
+
+    def conclude(attempt: str, commits: list[Json]) -> Conclusion:
+        curves = {name: [v for c in commits for v in c["record"][name]] for name in commits[0]["record"]}
+        return Conclusion(version_id, {"gbuffer": gbuffer.id}, facts | {"curves": curves})
+
+    return Plan(
+        store=store,
+        spec=StoreSpec(KIND, specs, gbuffer.frames, height, width, gbuffer.shard_frames, facts),
+        request=version_id,
+        worker=f"{__name__}:GuideWorker",
+        job={
+            "gbuffer": [gbuffer.store, gbuffer.id],
+            "names": names,
+            "rule": rule,
+            "starts": starts,
+            "threads": execution.threads,
+        },
+        shards=[s.to_json() for s in shards(frames, gbuffer.shard_frames)],
+        conclude=conclude,
+    )
+
+
+def _rule(gbuffer: Version, config: ShotConfig) -> dict[str, Any]:
+    from osf_pipeline.guidance.guides import GEOMETRY
+    from osf_pipeline.guidance.rule import shot_rule
+
+    count = len(gbuffer.frames)
+    positions = sorted({round(i * (count - 1) / max(1, RULE_FRAMES - 1)) for i in range(RULE_FRAMES)})
+    some = [gbuffer.read(i, i + 1, GEOMETRY) for i in positions]
+    stacked = {name: np.concatenate([frame[name] for frame in some]) for name in GEOMETRY}
+    display = gbuffer.attributes["display_window"]
+    rule = shot_rule(
+        stacked,
+        camera=config.camera_at(gbuffer.frames[positions[0]]),
+        display_width=display[2] - display[0] + 1,
+        rest_box=config.rest_box,
+    )
+    return asdict(rule)
+
+
+class GuideWorker:
+    """One shard of G-buffers, and a frame on either side, to one shard of guidance."""
+
+    def __init__(self, job: Json) -> None:
+        import torch
+
+        from model.contours import ContourRule
+
+        torch.set_num_threads(job["threads"])
+        self.gbuffer = reopen(*job["gbuffer"])
+        self.names = tuple(job["names"])
+        self.rule = ContourRule(**job["rule"]) if job["rule"] else None
+        self.starts = set(job["starts"])
+        self.out = ShardWriter(job["attempt"])
+
+    def __call__(self, shard: Json) -> Json:
+        from osf_pipeline.guidance.guides import guides
+
+        start, stop = shard["start"], shard["start"] + len(shard["frames"])
+        found = guides(
+            self.gbuffer.read(start, stop, self.names),
+            self._neighbour(start - 1),
+            self._neighbour(stop),
+            self.rule,
+            starts={i - start for i in range(start, stop + 1) if i in self.starts},
+        )
+        return self.out.write(shard, found, _curves(found))
+
+    def _neighbour(self, position: int) -> dict[str, np.ndarray] | None:
+        inside = 0 <= position < len(self.gbuffer.frames)
+        return self.gbuffer.read(position, position + 1, self.names) if inside else None
+
+
+def _curves(found: dict[str, np.ndarray]) -> dict[str, list[float]]:
+    """Per frame: pixels on a contour, revealed, hidden next, and the mean confidence."""
+    marks = {
+        "contour_px": found["contour"] == 0,
+        "revealed_px": found["revealed"] > 0.5,
+        "hidden_next_px": found["hidden_next"] > 0.5,
+    }
+    counts = {name: mask.sum(axis=(1, 2, 3)).tolist() for name, mask in marks.items()}
+    trust = found["confidence"].astype(np.float32).mean(axis=(1, 2, 3))
+    return counts | {"confidence": [round(float(value), 5) for value in trust]}
+
+
+def _result(shot: str, version: Version, reused: bool, seconds: float) -> StageResult:
+    from osf_pipeline.delivery.preview import encode_png, resized
+
+    facts = version.attributes
+    middle = len(version.frames) // 2
+    block = version.read(middle, middle + 1, ("contour", "contour_side", "revealed"))
+    metadata = {
+        "tier": facts["tier"],
+        "frames": str(FrameRange.of(version.frames)),
+        "sources": [{"guide": guide, "from": origin} for guide, origin in facts["sources"].items()],
+        "rule": [{"threshold": k, "value": str(v)} for k, v in (facts["rule"] or {}).items()],
+        **{f"mean_{name}": round(float(np.mean(values)), 3) for name, values in facts["curves"].items()},
+        "gbuffer": version.record["inputs"]["gbuffer"],
+    }
+    picture = encode_png(resized(guide_picture({name: values[0] for name, values in block.items()}), 192))
+    return StageResult(shot, KIND, version.id, version.url, reused, len(version.frames), seconds, metadata, picture)
+
+
+def guide_picture(guides: dict[str, np.ndarray]) -> np.ndarray:
+    """Guides for the eye, (y, x, 3) uint8: contours blue on the owner's side and grey beyond it, revealed red."""
+    near = np.clip(1 - guides["contour"][0].astype(np.float32) / 12, 0, 1)
+    owner = guides["contour_side"][0] > 0
+    shade = np.stack([1 - near, 1 - near * np.where(owner, 0.75, 1), 1 - near * np.where(owner, 0.2, 1)])
+    shade = np.where(owner, shade, 1 - 0.45 * near)
+    revealed = guides["revealed"][0].astype(np.float32)
+    red = np.array([0.86, 0.15, 0.15])[:, None, None]
+    mixed = shade * (1 - revealed) + red * revealed
+    return np.rint(255 * np.moveaxis(mixed, 0, -1)).astype(np.uint8)
