@@ -109,6 +109,7 @@ def test_actors_are_cut_to_the_nodes(
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:9", "ray://127.0.0.1:9"])
-def test_a_dead_address_is_refused_at_once(address: str) -> None:
+def test_a_dead_address_is_refused_at_once(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
     with pytest.raises(RequestError, match="no Ray cluster answers"), cluster(address):
         pass
