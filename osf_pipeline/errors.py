@@ -5,6 +5,7 @@ Belongs here: the exception classes every room raises. Does not: messages of one
 
 from __future__ import annotations
 
+import json
 from typing import Any, ClassVar
 
 
@@ -28,16 +29,21 @@ class OsfError(ValueError):
         text = f"{self.what} ({place})" if place else self.what
         return f"{text}. {self.fix}" if self.fix else text
 
+    def to_json(self) -> str:
+        """The error as text, to cross a process boundary; values that JSON does not know become strings."""
+        fields = {"type": type(self).__name__, "what": self.what, "fix": self.fix, "where": self.where}
+        return json.dumps(fields, default=str)
+
+    @staticmethod
+    def from_json(text: str) -> OsfError:
+        """The error `to_json` wrote, as the same class."""
+        fields = json.loads(text)
+        classes = {cls.__name__: cls for cls in (OsfError, *OsfError.__subclasses__())}
+        return classes[fields["type"]](fields["what"], fix=fields["fix"], **fields["where"])
+
     def __reduce__(self) -> tuple[Any, ...]:
-        """Keep keyword arguments when an error crosses a process boundary."""
-        return (_rebuild, (type(self), self.what, self.fix, self.where))
-
-
-def _rebuild(cls: type[OsfError], what: str, fix: str, where: dict[str, Any]) -> OsfError:
-    error = cls(what, fix=fix)
-    error.where = where
-    error.args = (what, fix, where)
-    return error
+        """Keep keyword arguments where a library pickles the error."""
+        return OsfError.from_json, (self.to_json(),)
 
 
 class RequestError(OsfError):

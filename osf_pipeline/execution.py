@@ -41,12 +41,14 @@ class Execution:
         address: of a running cluster (`auto`, host:port, ray://...); None starts one on this machine.
         workers: actors at once; None takes what the cluster has room for.
         threads: torch and decode threads of one worker. Fixed, because it is part of bit-equality.
+        gpus: GPUs one Ray actor reserves; 0 keeps the work on the CPU.
     """
 
     backend: Literal["local", "ray"] = "local"
     address: str | None = None
     workers: int | None = None
     threads: int = 2
+    gpus: float = 0.0
 
 
 def resolve(worker: str) -> type[Worker]:

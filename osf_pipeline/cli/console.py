@@ -42,16 +42,20 @@ INTERRUPTED = 5
 
 
 def progress_lines(stream: Any = None) -> Progress:
-    """Progress for people and farms: one rewritten line on a terminal, else a line about every second."""
+    """Progress for people and farms: one rewritten line on a terminal, else a line about every second.
+
+    The first word of a progress text names the stage; the rest may change with every call.
+    """
     out = stream or sys.stderr
-    state = {"last": 0.0, "text": ""}
+    state: dict[str, Any] = {"last": 0.0, "stage": ""}
 
     def show(done: int, total: int, text: str) -> None:
         now = time.monotonic()
         finished = done >= total
-        if text == state["text"] and not finished and now - state["last"] < (0.1 if out.isatty() else 1.0):
+        stage = text.split()[0]
+        if stage == state["stage"] and not finished and now - state["last"] < (0.1 if out.isatty() else 1.0):
             return
-        state.update(last=now, text=text)
+        state.update(last=now, stage=stage)
         percent = 100 * done // max(total, 1)
         if out.isatty():
             print(f"\r\033[K  {text} {done}/{total} {percent}%", end="\n" if finished else "", file=out, flush=True)

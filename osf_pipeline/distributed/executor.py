@@ -19,7 +19,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import pickle
 import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -54,8 +53,8 @@ class ShardActor:
                 raise self.error
             record = self.work(json.loads(row["shard"]))
         except OsfError as error:
-            return {"record": "", "error": pickle.dumps(error)}
-        return {"record": json.dumps(record), "error": b""}
+            return {"record": "", "error": error.to_json()}
+        return {"record": json.dumps(record), "error": ""}
 
 
 def ray_executor(execution: Execution) -> Executor:
@@ -75,12 +74,18 @@ def ray_executor(execution: Execution) -> Executor:
             )
             descriptors.context.enable_progress_bars = False
             descriptors.context.print_on_execution_start = False
-            done = descriptors.map(ShardActor, fn_constructor_args=(worker, job), compute=pool, num_cpus=cpus)
+            done = descriptors.map(
+                ShardActor,
+                fn_constructor_args=(worker, job),
+                compute=pool,
+                num_cpus=cpus,
+                num_gpus=execution.gpus or None,
+            )
             try:
                 with closing(iter(done.iter_rows())) as rows:
                     for row in rows:
                         if row["error"]:
-                            raise pickle.loads(row["error"])  # noqa: S301  written by ShardActor
+                            raise OsfError.from_json(row["error"])
                         on_done(json.loads(row["record"]))
             except ExecutionTimeoutError as error:
                 raise InterruptedRunError(

@@ -15,8 +15,9 @@ from zarr.codecs import BloscCodec, BloscShuffle
 from osf_pipeline.buffers import Buffer
 from osf_pipeline.errors import RequestError
 
-# Rust codecs, identical values; zarr-python's own pipeline takes over for stores Rust cannot reach (memory://).
-zarr.config.set({"codec_pipeline.path": "zarrs.ZarrsCodecPipeline"})
+# Rust codecs; zarr-python's own pipeline takes over for stores Rust cannot reach (memory://). One thread, because with
+# more the chunks of a shard are laid down in the order they finish, and equal shards would differ in their bytes.
+zarr.config.set({"codec_pipeline.path": "zarrs.ZarrsCodecPipeline", "threading.max_workers": 1})
 
 SCHEMA_VERSION = 1
 TILE = (270, 480)

@@ -49,7 +49,7 @@ def stylize_shot(
         RequestError: when the shot has no guidance yet, names no style, or a style has no such model.
         InputDataError: when a model needs more than the store knows.
     """
-    from osf_pipeline.tracking.tracker import Tracker
+    from osf_pipeline.tracking.tracker import Tracker, model_name
 
     began = time.monotonic()
     execution = execution or Execution()
@@ -92,11 +92,6 @@ def stylize_shot(
         )
         version, won = build(plan, executor(execution), progress)
     return _result(shot, version, used, not won, time.monotonic() - began)
-
-
-def model_name(style: str) -> str:
-    """Registered name of a style's stylizer."""
-    return f"osf-stylizer-{style}"
 
 
 def inputs(layout: Layout, shot: str) -> tuple[Version, Version]:

@@ -47,12 +47,12 @@ def train_style(
         RequestError: for an unknown style, a bad recipe, or a model that does not pass the gate (it stays registered).
         InputDataError: when the exemplar is damaged or does not fit together.
     """
-    from osf_pipeline.tracking.tracker import Tracker
+    from osf_pipeline.tracking.tracker import Tracker, model_name
 
     began = time.monotonic()
     config = layout.style_config(style)
     recipe = TrainRecipe.model_validate({**config.recipe, **(overrides or {})})
-    model = f"osf-stylizer-{style}"
+    model = model_name(style)
     files = _contents(config, layout.style(style))
     exemplars = [entry.model_dump(mode="json") for entry in config.exemplars]
     training = identity(KIND, STAGE_VERSION, {"files": files, "exemplars": exemplars}, recipe.model_dump(mode="json"))

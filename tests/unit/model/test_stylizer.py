@@ -16,7 +16,7 @@ def trained_like(architecture: Architecture, seed: int = 0) -> Stylizer:
 def test_folded_equals_unfolded():
     net = trained_like(Architecture(width=8, blocks=2))
     folded = net.folded()
-    x = torch.rand(1, 6, 32, 40)
+    x = torch.rand(1, 9, 32, 40)
     with torch.inference_mode():
         torch.testing.assert_close(folded(x), net(x), atol=1e-5, rtol=1e-4)
     assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in folded.modules())
@@ -26,7 +26,7 @@ def test_folded_equals_unfolded():
 def test_receptive_radius_is_an_upper_bound_and_tight():
     architecture = Architecture(width=8, blocks=2)
     net, radius = trained_like(architecture).double(), architecture.receptive_radius
-    x = torch.rand(1, 6, 128, 128, dtype=torch.double, requires_grad=True)
+    x = torch.rand(1, 9, 128, 128, dtype=torch.double, requires_grad=True)
     reach = 0
     for y in range(60, 64):  # every phase of the stride
         (slope,) = torch.autograd.grad(net(x)[0, 3, y, y], x)
@@ -39,13 +39,13 @@ def test_receptive_radius_is_an_upper_bound_and_tight():
 def test_starts_almost_without_line():
     torch.manual_seed(0)
     with torch.inference_mode():
-        line = Line.of(Stylizer(Architecture(width=8, blocks=1)).eval()(torch.rand(1, 6, 32, 32)))
+        line = Line.of(Stylizer(Architecture(width=8, blocks=1)).eval()(torch.rand(1, 9, 32, 32)))
     assert line.alpha.mean() < 0.3
 
 
 def test_beauty_lies_over_the_fill():
     fill = torch.tensor([2.0, -0.5, 0.25, 1.0]).view(1, 4, 1, 1).expand(1, 4, 8, 8)
-    line = Line.of(Stylizer(Architecture(width=8, blocks=1)).eval()(torch.zeros(1, 6, 8, 8)))
+    line = Line.of(Stylizer(Architecture(width=8, blocks=1)).eval()(torch.zeros(1, 9, 8, 8)))
     beauty = line.over(fill)
     torch.testing.assert_close(beauty - line.layer, fill * (1 - line.alpha))
 
