@@ -3,7 +3,8 @@
 Belongs here: what the network sees of a frame, in which order and scale. Does not: how guides are found (`contours`).
 
 Rest position, normals and depth are left out on purpose: given to a line predictor that learns from one pose they are
-shortcuts ("this slant carries ink") and flood turned limbs with ink. The line follows the contour distance alone.
+shortcuts ("this slant carries ink") and flood turned limbs with ink. Where a line lies follows from the contour
+distance alone; of the rest position only a coarse atlas of ink and width is used (`strokes`).
 """
 
 from __future__ import annotations
@@ -15,8 +16,14 @@ from torch import Tensor
 
 from model.color import display_premultiplied
 
-INPUTS = ("red", "green", "blue", "alpha", "signed_contour", "soft_edge")
-"""Input channels in order: display-encoded premultiplied RGB, coverage, signed contour distance, contour nearness."""
+INPUTS = (
+    "red", "green", "blue", "alpha", "signed_contour", "soft_edge", "ink_red", "ink_green", "ink_blue", "plain_line",
+)  # fmt: skip
+"""Input channels in order: display-encoded premultiplied RGB, coverage, signed contour distance, contour nearness, the
+ink drawn hereabouts, and coverage of the plain line: as broad as drawn hereabouts, on the contour's owner."""
+
+INK, PLAIN_LINE = slice(6, 9), slice(9, 10)
+"""Where the network finds the plain line, from which it starts."""
 
 MARGIN = 3.0
 """Pixels beyond the stroke at which the signed distance saturates."""
@@ -38,13 +45,16 @@ class Guides:
     side: Tensor
 
 
-def pack(color_B4HW: Tensor, guides: Guides, stroke: float) -> Tensor:
-    """(B, 6, H, W) network input in the order of `INPUTS`, each channel in -1..1.
+def pack(color_B4HW: Tensor, guides: Guides, strokes_B4HW: Tensor, stroke: float) -> Tensor:
+    """(B, 10, H, W) network input in the order of `INPUTS`, each channel in -1..1.
 
     Args:
         color_B4HW: scene-linear premultiplied; HDR and negative values are clamped in this view only.
-        stroke: the style's stroke width in pixels; the signed distance is in units of stroke + 3 px.
+        strokes_B4HW: ink colour and stroke width hereabouts, as `model.strokes.StrokeAtlas` tells.
+        stroke: stroke width in pixels where the atlas tells none. The signed distance is in units of width + 3 px.
     """
-    signed = torch.where(guides.side, guides.distance, -guides.distance) / (stroke + MARGIN)
+    width = torch.where(strokes_B4HW[:, 3:] > 0, strokes_B4HW[:, 3:], stroke)
+    signed = torch.where(guides.side, guides.distance, -guides.distance) / (width + MARGIN)
     soft = torch.exp(-((guides.distance / EDGE_SIGMA) ** 2))
-    return torch.cat([display_premultiplied(color_B4HW), signed.clamp(-1, 1), soft], 1)
+    plain = (width - guides.distance + 0.5).clamp(0, 1) * guides.side
+    return torch.cat([display_premultiplied(color_B4HW), signed.clamp(-1, 1), soft, strokes_B4HW[:, :3], plain], 1)

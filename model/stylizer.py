@@ -19,13 +19,17 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from model.color import over, srgb_decode
-from model.inputs import INPUTS
+from model.inputs import INK, INPUTS, PLAIN_LINE
+from model.strokes import StrokeAtlas
 
 STRIDE = 4
 """Height and width of the input must be multiples of this."""
 
 GAIN, BIAS = 6.0, -3.0
-"""Alpha = sigmoid(GAIN * logit + BIAS): starts almost without line and turns crisp quickly."""
+"""Alpha = sigmoid(GAIN * (plain line + output) + BIAS): an output of one pushes bare paper to full ink."""
+
+_FAINTEST = 0.02
+"""Ink is kept this far from 0 and 1 before it is turned to a logit."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +80,8 @@ class Line:
 
     @classmethod
     def of(cls, logits_B4HW: Tensor) -> Line:
-        """From the network's raw output: three of ink, one of alpha."""
-        return cls(torch.sigmoid(logits_B4HW[:, :3]), torch.sigmoid(GAIN * logits_B4HW[:, 3:] + BIAS))
+        """From the network's output: logits of three of ink, one of alpha."""
+        return cls(torch.sigmoid(logits_B4HW[:, :3]), torch.sigmoid(logits_B4HW[:, 3:]))
 
     @property
     def layer(self) -> Tensor:
@@ -120,12 +124,15 @@ class _Block(nn.Module):
 class Stylizer(nn.Module):
     """Packed inputs to the logits of a line.
 
-    Frames are independent. Every output pixel depends only on inputs within `Architecture.receptive_radius`.
+    An untrained network draws the plain line: the ink and width of the atlas, along every contour. What it learns is
+    how the drawing differs from that. `strokes` is the style's stroke atlas, kept with the weights. Frames are
+    independent; every output pixel depends only on inputs within `Architecture.receptive_radius`.
     """
 
     def __init__(self, architecture: Architecture | None = None) -> None:
         super().__init__()
         self.architecture = architecture or Architecture()
+        self.strokes = StrokeAtlas()
         c, inputs = self.architecture.width, len(self.architecture.inputs)
         self.stem = _Conv(4 * inputs, 2 * c)
         self.down = _Conv(2 * c, 4 * c, stride=2)
@@ -135,6 +142,7 @@ class Stylizer(nn.Module):
         self.full = nn.Sequential(nn.Conv2d(2 * c, 4 * (c // 2), 3, 1, 1, bias=False), nn.PixelShuffle(2))
         self.fuse = _Conv(c // 2 + inputs, c // 2)
         self.head = nn.Conv2d(c // 2, 4, 3, 1, 1)
+        nn.init.zeros_(self.head.weight)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """(B, 4, H, W) logits of the line, for `Line.of`.
@@ -145,7 +153,9 @@ class Stylizer(nn.Module):
         half = self.stem(F.pixel_unshuffle(x_BCHW, 2))
         quarter = self.body(self.down(half))
         half = self.merge(half + self.up(quarter))
-        return self.head(self.fuse(torch.cat([self.full(half), x_BCHW], 1)))
+        out = self.head(self.fuse(torch.cat([self.full(half), x_BCHW], 1)))
+        ink = torch.logit(x_BCHW[:, INK], _FAINTEST) + out[:, :3]
+        return torch.cat([ink, GAIN * (x_BCHW[:, PLAIN_LINE] + out[:, 3:]) + BIAS], 1)
 
     def folded(self) -> Stylizer:
         """A copy for inference: batch norm folded into the convolutions, evaluation mode, channels last."""

@@ -15,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from model.losses import LossWeights, drawing_loss
 from model.perceptual import STLPIPS
+from model.strokes import StrokeAtlas
 from model.stylizer import Architecture, Line, Stylizer, channels_last
 
 
@@ -38,14 +39,18 @@ class TrainingState:
     """Model, running average and optimiser.
 
     Args:
+        strokes: the style's stroke atlas.
         steps: length of the whole run, for the learning-rate curve: linear warm-up over 20 steps, then cosine to 5 %.
         rate: peak learning rate of Adam (betas .9, .99).
     """
 
     WARM_UP = 20
 
-    def __init__(self, architecture: Architecture, steps: int, rate: float, decay: float = 0.99) -> None:
+    def __init__(
+        self, architecture: Architecture, strokes: StrokeAtlas, steps: int, rate: float, decay: float = 0.99
+    ) -> None:
         self.model = channels_last(Stylizer(architecture)).train()
+        self.model.strokes.load_state_dict(strokes.state_dict())
 
         def towards(mean: Tensor, new: Tensor, count: Tensor | int) -> Tensor:
             # A young average forgets faster, or it would hold the random start for a hundred steps.

@@ -5,7 +5,7 @@ Belongs here: cropping, padding, tiling, layers. Does not: stores and shards (`s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,10 +18,11 @@ from model.inputs import Guides, pack
 from model.stylizer import STRIDE, Line
 from model.stylizer import Stylizer as Network
 from model.weights import Card
-from osf_pipeline.buffers import CONTOUR_RANGE
+from osf_pipeline.buffers import CONTOUR_RANGE, Tier
 from osf_pipeline.errors import InputDataError
 
 NEEDED = ("color", "contour", "contour_side", "confidence")
+"""What every model needs; one of the full tier also needs `rest_position`."""
 
 TILE = 512
 """Side of a tile in pixels; the grid starts at the display origin."""
@@ -45,7 +46,8 @@ class Stylizer:
         """Draw the line of one frame.
 
         Args:
-            frame: canonical `color` (4), `contour` (1), `contour_side` (1), `confidence` (1), all `(channel, y, x)`.
+            frame: canonical `color` (4), `contour` (1), `contour_side` (1), `confidence` (1) and, for a model of the
+                full tier, `rest_position` (3), all `(channel, y, x)`.
             origin: x, y of the first pixel in display coordinates; anchors the tile grid.
 
         Returns:
@@ -54,12 +56,14 @@ class Stylizer:
         Raises:
             InputDataError: for a missing buffer, buffers of different sizes, or colours that are not finite.
         """
-        _check(frame)
+        full = self.card.tier == Tier.FULL
+        _check(frame, (*NEEDED, "rest_position") if full else NEEDED)
         color, contour, side = (torch.from_numpy(np.asarray(frame[n], np.float32))[None] for n in NEEDED[:3])
+        rest = torch.from_numpy(np.asarray(frame["rest_position"], np.float32))[None] if full else color[:, :3] * 0
         logits = torch.zeros_like(color)
         # Nothing is drawn where there is neither a surface nor a contour within reach.
         drawable = (color[:, 3:] > 0) | (contour < CONTOUR_RANGE)
-        inputs = pack(color, Guides(contour, side > 0), self.card.stroke)
+        inputs = pack(color, Guides(contour, side > 0), self.network.strokes(rest), self.card.stroke)
         for tile in _tiles(drawable[0, 0], origin, self.tile):
             shown = tile.clipped(*color.shape[2:])
             found, place = self._logits(inputs, tile), shown.within(tile)
@@ -142,11 +146,13 @@ def _tiles(drawable_HW: Tensor, origin: tuple[int, int], tile: int) -> Iterator[
             )
 
 
-def _check(frame: Mapping[str, np.ndarray]) -> None:
-    missing = [name for name in NEEDED if name not in frame]
+def _check(frame: Mapping[str, np.ndarray], needed: Sequence[str]) -> None:
+    missing = [name for name in needed if name not in frame]
     if missing:
-        raise InputDataError("the frame lacks buffers", channel=", ".join(missing), fix="Run `osf guide` first.")
-    sizes = {name: frame[name].shape[1:] for name in NEEDED}
+        raise InputDataError(
+            "the frame lacks buffers", channel=", ".join(missing), fix="Ingest and guide the shot with them."
+        )
+    sizes = {name: frame[name].shape[1:] for name in needed}
     if len(set(sizes.values())) > 1:
         raise InputDataError("the frame's buffers differ in size", sizes=sizes, fix="Store them over one window.")
     if not np.isfinite(frame["color"]).all():

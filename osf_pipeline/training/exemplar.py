@@ -6,7 +6,7 @@ Belongs here: checking an exemplar, finding its limbs, measuring its drawn line.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from torch import Tensor
 from model.color import from_drawing, on_white, srgb_encode, straight
 from model.compositing import Figure, Ink, Limb, Sheet
 from model.contours import ContourRule, contours, estimate_pixel, rule_for
+from model.strokes import StrokeAtlas, fit_atlas
 from osf_pipeline.config import StyleConfig
 from osf_pipeline.errors import InputDataError
 
@@ -73,11 +74,17 @@ class LineProfile:
 
 @dataclass(frozen=True)
 class PreparedExemplar:
-    """An exemplar ready for training."""
+    """An exemplar ready for training.
+
+    Attributes:
+        contour, inked: (H, W) bool, the figure's contour pixels, and the inked ones along them.
+    """
 
     figure: Figure
     rule: ContourRule
     profile: LineProfile
+    contour: Tensor
+    inked: Tensor
 
     @property
     def stroke(self) -> float:
@@ -150,7 +157,33 @@ def prepare(exemplar: ExemplarData, *, trim_halo: bool = True) -> PreparedExempl
         Ink(ink, max(0.0, profile.stop)),
         depth_gap=2 * rule.depth_gap,
     )
-    return PreparedExemplar(figure, rule, profile)
+    return PreparedExemplar(figure, rule, profile, found.seed[0, 0], torch.from_numpy(core))
+
+
+def rest_box(exemplars: Sequence[PreparedExemplar]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Two corners of all rest positions, in scene units."""
+    seen = torch.cat([e.figure.sheet.rest[0, :, e.figure.sheet.part[0, 0] > 0] for e in exemplars], 1)
+    return tuple(seen.amin(1).tolist()), tuple(seen.amax(1).tolist())
+
+
+def stroke_atlas(exemplars: Sequence[PreparedExemplar]) -> StrokeAtlas:
+    """Ink and width over the rest pose, from all drawings of a style."""
+
+    def gather(image: Callable[[Sheet], Tensor], where: Callable[[PreparedExemplar], Tensor]) -> Tensor:
+        return torch.cat([image(e.figure.sheet)[0][:, where(e) & (e.figure.sheet.part[0, 0] > 0)].T for e in exemplars])
+
+    low, high = rest_box(exemplars)
+    ink_rest = gather(lambda sheet: sheet.rest, lambda e: e.inked)
+    if not len(ink_rest):
+        return StrokeAtlas()
+    return fit_atlas(
+        ink_rest,
+        gather(lambda sheet: srgb_encode(straight(sheet.target)), lambda e: e.inked),
+        gather(lambda sheet: sheet.rest, lambda e: e.contour),
+        torch.tensor(low),
+        torch.tensor(high),
+        sum(e.stroke for e in exemplars) / len(exemplars),
+    )
 
 
 def measure_line(signed: np.ndarray, drawn: np.ndarray, counted: np.ndarray) -> LineProfile:

@@ -27,7 +27,7 @@ from model.weights import Card
 from osf_pipeline.errors import RequestError
 from osf_pipeline.execution import Progress
 from osf_pipeline.packaged import stlpips_state
-from osf_pipeline.training.exemplar import ExemplarData, PreparedExemplar, prepare
+from osf_pipeline.training.exemplar import ExemplarData, PreparedExemplar, prepare, rest_box, stroke_atlas
 from osf_pipeline.training.patches import PatchPool
 from osf_pipeline.training.recipe import TrainRecipe
 
@@ -87,11 +87,12 @@ def _train(
     on_step: Callable[[int, dict[str, float]], None] | None,
 ) -> TrainResult:
     prepared = [prepare(exemplar, trim_halo=recipe.trim_halo) for exemplar in exemplars]
-    pool = PatchPool(prepared, recipe)
+    strokes = stroke_atlas(prepared)
+    pool = PatchPool(prepared, strokes, recipe)
     weights = LossWeights(sparsity=recipe.sparsity, perceptual=recipe.perceptual)
     features = STLPIPS(stlpips_state("vgg")) if recipe.perceptual > 0 else None
     torch.manual_seed(recipe.seed)
-    state = TrainingState(Architecture(recipe.width, recipe.blocks), recipe.steps, recipe.rate)
+    state = TrainingState(Architecture(recipe.width, recipe.blocks), strokes, recipe.steps, recipe.rate)
     keeper = _Keeper(pool.held_out(), weights, features)
     history: list[dict[str, float]] = []
     if checkpoint_dir is not None and (checkpoint_dir / CHECKPOINT).exists():
@@ -113,7 +114,7 @@ def _train(
     model.load_state_dict(keeper.best)
     return TrainResult(
         model.eval(),
-        _card(prepared, recipe, license_text, keeper, exemplars, pool.stroke),
+        _card(prepared, recipe, license_text, keeper, pool.stroke),
         history,
         dict(keeper.scores),
     )
@@ -186,21 +187,18 @@ def _card(
     recipe: TrainRecipe,
     license_text: str,
     keeper: _Keeper,
-    exemplars: Sequence[ExemplarData],
     stroke: float,
 ) -> Card:
-    rest = [e.buffers["rest_position"][:, e.buffers["part_id"][0] > 0] for e in exemplars]
-    low = tuple(min(float(r[axis].min()) for r in rest) for axis in range(3))
-    high = tuple(max(float(r[axis].max()) for r in rest) for axis in range(3))
     first = prepared[0]
     return Card(
         architecture=Architecture(recipe.width, recipe.blocks),
         stroke=stroke,
         pixel=first.rule.pixel,
-        rest_box=(low, high),
+        rest_box=rest_box(prepared),
         license=license_text,
         seed=recipe.seed,
         recipe=recipe.model_dump(mode="json"),
+        tier=recipe.tier,
         versions={
             "osf-pipeline": metadata.version("osf-pipeline"),
             "torch": torch.__version__,

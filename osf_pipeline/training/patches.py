@@ -14,9 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model.compositing import Sheet, arrange, turned
-from model.contours import ContourRule, contours
+from model.contours import Contours, contours
 from model.inputs import MARGIN, Guides, pack
+from model.strokes import StrokeAtlas
 from model.training_step import Batch
+from osf_pipeline.buffers import Tier
 from osf_pipeline.training.exemplar import PreparedExemplar
 from osf_pipeline.training.recipe import TrainRecipe
 
@@ -41,10 +43,9 @@ class Plate:
     inner: Tensor
 
 
-def plate(sheet: Sheet, rule: ContourRule, stroke: float) -> Plate:
-    """Find contours and pack the inputs of a sheet."""
-    found = contours(sheet.depth, sheet.rest, sheet.normal, sheet.part, sheet.object, rule)
-    inputs = pack(sheet.color, Guides(found.distance, found.side), stroke)
+def plate(sheet: Sheet, found: Contours, strokes_14HW: Tensor, stroke: float) -> Plate:
+    """Pack the inputs of a sheet."""
+    inputs = pack(sheet.color, Guides(found.distance, found.side), strokes_14HW, stroke)
     reach = int(stroke + MARGIN)
     empty = (sheet.part == 0).to(inputs.dtype)
     near_background = F.max_pool2d(empty, 2 * reach + 1, 1, reach) > 0
@@ -63,8 +64,8 @@ def plate(sheet: Sheet, rule: ContourRule, stroke: float) -> Plate:
 class PatchPool:
     """A rolling pool of plates and the batches cut from it."""
 
-    def __init__(self, exemplars: Sequence[PreparedExemplar], recipe: TrainRecipe) -> None:
-        self.exemplars, self.recipe = exemplars, recipe
+    def __init__(self, exemplars: Sequence[PreparedExemplar], strokes: StrokeAtlas, recipe: TrainRecipe) -> None:
+        self.exemplars, self.recipe, self.strokes = exemplars, recipe, strokes
         self.stroke = sum(e.stroke for e in exemplars) / len(exemplars)
         self._slots: dict[int, tuple[int, Plate]] = {}
 
@@ -74,7 +75,9 @@ class PatchPool:
         exemplar = self.exemplars[number % len(self.exemplars)]
         composite = torch.rand((), generator=generator).item() < self.recipe.composites
         sheet = arrange(exemplar.figure, generator) if composite else turned(exemplar.figure, generator)
-        return plate(sheet, exemplar.rule, self.stroke)
+        found = contours(sheet.depth, sheet.rest, sheet.normal, sheet.part, sheet.object, exemplar.rule)
+        rest = sheet.rest if self.recipe.tier is Tier.FULL else sheet.rest * 0
+        return plate(sheet, found, self.strokes(rest), self.stroke)
 
     def batch(self, step: int) -> Batch:
         """The patches of one step."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from osf_pipeline.buffers import Tier
 from osf_pipeline.config import Strict
 
 
@@ -11,6 +12,7 @@ class TrainRecipe(Strict):
     """One training run; equal recipes on equal exemplars give equal weights on one CPU type.
 
     Attributes:
+        tier: what a shot must know to use the model: `full`, or `estimated` (colour and contours, no rest position).
         steps: optimiser steps.
         width, blocks: size of the network.
         batch, patch: patches per step and their side in pixels.
@@ -26,6 +28,7 @@ class TrainRecipe(Strict):
         threads: torch threads; fixed because it is part of bit-equality.
     """
 
+    tier: Tier = Tier.FULL
     steps: int = Field(500, ge=1)
     width: int = Field(24, ge=8, multiple_of=4)
     blocks: int = Field(4, ge=1)

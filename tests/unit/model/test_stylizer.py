@@ -1,13 +1,15 @@
 import pytest
 import torch
 
+from model.inputs import INK, PLAIN_LINE
 from model.stylizer import Architecture, Line, Stylizer
 
 
 def trained_like(architecture: Architecture, seed: int = 0) -> Stylizer:
-    """A network whose norms are not the identity."""
+    """A network whose norms are not the identity and whose head is not empty."""
     torch.manual_seed(seed)
     net = Stylizer(architecture)
+    torch.nn.init.normal_(net.head.weight, std=0.1)
     for _ in range(3):
         net(torch.rand(2, len(architecture.inputs), 32, 32))
     return net.eval()
@@ -16,7 +18,7 @@ def trained_like(architecture: Architecture, seed: int = 0) -> Stylizer:
 def test_folded_equals_unfolded():
     net = trained_like(Architecture(width=8, blocks=2))
     folded = net.folded()
-    x = torch.rand(1, 9, 32, 40)
+    x = torch.rand(1, 10, 32, 40)
     with torch.inference_mode():
         torch.testing.assert_close(folded(x), net(x), atol=1e-5, rtol=1e-4)
     assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in folded.modules())
@@ -26,7 +28,7 @@ def test_folded_equals_unfolded():
 def test_receptive_radius_is_an_upper_bound_and_tight():
     architecture = Architecture(width=8, blocks=2)
     net, radius = trained_like(architecture).double(), architecture.receptive_radius
-    x = torch.rand(1, 9, 128, 128, dtype=torch.double, requires_grad=True)
+    x = torch.rand(1, 10, 128, 128, dtype=torch.double, requires_grad=True)
     reach = 0
     for y in range(60, 64):  # every phase of the stride
         (slope,) = torch.autograd.grad(net(x)[0, 3, y, y], x)
@@ -36,16 +38,20 @@ def test_receptive_radius_is_an_upper_bound_and_tight():
     assert reach >= radius - 8
 
 
-def test_starts_almost_without_line():
-    torch.manual_seed(0)
+def test_an_untrained_network_draws_the_plain_line():
+    x = torch.rand(1, 10, 32, 32)
+    x[:, PLAIN_LINE] = (x[:, PLAIN_LINE] > 0.5).float()
     with torch.inference_mode():
-        line = Line.of(Stylizer(Architecture(width=8, blocks=1)).eval()(torch.rand(1, 9, 32, 32)))
-    assert line.alpha.mean() < 0.3
+        line = Line.of(Stylizer(Architecture(width=8, blocks=1))(x))
+    plain = x[:, PLAIN_LINE] > 0.5
+    assert line.alpha[plain].mean() > 0.9
+    assert line.alpha[~plain].mean() < 0.1
+    assert (line.ink - x[:, INK]).abs().max() < 0.1
 
 
 def test_beauty_lies_over_the_fill():
     fill = torch.tensor([2.0, -0.5, 0.25, 1.0]).view(1, 4, 1, 1).expand(1, 4, 8, 8)
-    line = Line.of(Stylizer(Architecture(width=8, blocks=1)).eval()(torch.zeros(1, 9, 8, 8)))
+    line = Line.of(Stylizer(Architecture(width=8, blocks=1)).eval()(torch.zeros(1, 10, 8, 8)))
     beauty = line.over(fill)
     torch.testing.assert_close(beauty - line.layer, fill * (1 - line.alpha))
 

@@ -11,7 +11,7 @@ from model.weights import Card
 def make() -> tuple[Stylizer, Card]:
     torch.manual_seed(0)
     net = Stylizer(Architecture(width=8, blocks=1))
-    net(torch.rand(1, 9, 16, 16))
+    net(torch.rand(1, 10, 16, 16))
     return net.eval(), Card(
         net.architecture, 6.5, 0.004, ((0.0, 0.0, 0.0), (1.0, 2.0, 1.0)), "CC0-1.0", 3, {"steps": 1}
     )
@@ -23,7 +23,7 @@ def test_round_trip_gives_the_same_lines(tmp_path):
     loaded, read = weights.load(tmp_path)
     assert read == saved
     assert len(read.sha256) == 64
-    x = torch.rand(1, 9, 16, 16)
+    x = torch.rand(1, 10, 16, 16)
     with torch.inference_mode():
         assert torch.equal(loaded(x), net(x))
 

@@ -18,14 +18,16 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-def stylizer(tile: int = 512) -> Stylizer:
+def stylizer(tile: int = 512, tier: str = "full") -> Stylizer:
     """A network with random weights and lively norms: it draws something everywhere it may."""
     torch.manual_seed(0)
     net = Network(Architecture(blocks=1))
+    torch.nn.init.normal_(net.head.weight, std=0.2)
     for _ in range(3):
-        net(torch.rand(2, 6, 32, 32))
+        net(torch.rand(2, 10, 32, 32))
     net.head.bias.data[3] = 0.4
-    card = Card(net.architecture, 5.0, 0.01, ((0, 0, 0), (1, 1, 1)), "CC0-1.0", 0, {})
+    net.strokes.values.uniform_(0, 1)
+    card = Card(net.architecture, 5.0, 0.01, ((0, 0, 0), (1, 1, 1)), "CC0-1.0", 0, {}, tier)
     return Stylizer(net.eval(), card, tile)
 
 
@@ -33,6 +35,7 @@ def frame(height: int = 120, width: int = 136, top: int = 40, left: int = 50) ->
     """A 40x36 block with HDR and negative colours on background."""
     seen = np.zeros((height, width), bool)
     seen[top : top + 40, left : left + 36] = True
+    y, x = np.mgrid[:height, :width]
     rng = np.random.default_rng(0)
     color = np.zeros((4, height, width), np.float16)
     color[:3, seen] = rng.normal(0.5, 2, (3, seen.sum()))
@@ -43,6 +46,7 @@ def frame(height: int = 120, width: int = 136, top: int = 40, left: int = 50) ->
         "contour": np.minimum(distance, 32).astype(np.float16)[None],
         "contour_side": seen[None].astype(np.uint8),
         "confidence": np.ones((1, height, width), np.float16),
+        "rest_position": np.stack([seen * x / width, seen * y / height, 0.0 * x]).astype(np.float32),
     }
 
 
@@ -98,6 +102,16 @@ def test_result_does_not_depend_on_the_window():
     part = stylizer()(crop(frame(), rows, columns), origin=(5, 3))
     for name, values in crop(whole, rows, columns).items():
         assert (values.view(np.uint16) == part[name].view(np.uint16)).all(), name
+
+
+def test_only_a_model_of_the_full_tier_needs_rest_positions():
+    source = frame()
+    informed = stylizer()(source)
+    del source["rest_position"]
+    plain = stylizer(tier="estimated")(source)
+    assert (plain["line"] != informed["line"]).any()
+    with pytest.raises(InputDataError, match="rest_position"):
+        stylizer()(source)
 
 
 def test_odd_sizes_and_negative_origins_are_fine():

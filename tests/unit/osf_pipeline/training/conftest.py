@@ -34,7 +34,7 @@ def _keyframe(ids=(1, 2, 3), ink=(0.1, 0.05, 0.3)):
     return buffers, np.concatenate([drawing * seen, seen[None]]).astype(np.float32)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_keyframe():
     """The maker: `make_keyframe(ids, ink)`."""
     return _keyframe
