@@ -6,6 +6,7 @@ Belongs here: what runs inside a worker. Does not: creating or publishing a stor
 from __future__ import annotations
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import fsspec
@@ -17,6 +18,8 @@ from osf_pipeline.store.files import write_json
 from osf_pipeline.store.schema import DATA
 
 COMMITS = "commits"
+WRITE_THREADS = 2
+"""Arrays of a shard written at once; each shard object still has one writer."""
 
 
 def shard_key(array: str, index: int) -> str:
@@ -53,15 +56,19 @@ class ShardWriter:
         """
         index, start, count = int(shard["index"]), int(shard["start"]), len(shard["frames"])
         assert data.keys() == self.arrays.keys(), (sorted(data), sorted(self.arrays))
-        sums = {}
-        for name, values in data.items():
+
+        def store(item: tuple[str, np.ndarray]) -> tuple[str, str]:
+            name, values = item
             array = self.arrays[name]
             assert array.shards is not None
             assert start == index * array.shards[0], "only whole shards are written"
             assert values.shape == (count, *array.shape[1:]), (name, values.shape, array.shape)
             assert values.dtype == array.dtype, (name, values.dtype, array.dtype)
             array[start : start + count] = values
-            sums[name] = checksum(self.url, name, index)
+            return name, checksum(self.url, name, index)
+
+        with ThreadPoolExecutor(WRITE_THREADS) as pool:
+            sums = dict(pool.map(store, data.items()))
         commit = {"index": index, "start": start, "frames": list(shard["frames"]), "sha256": sums, "record": record}
         write_json(join(self.attempt, COMMITS, f"{index}.json"), commit)
         return commit

@@ -1,0 +1,70 @@
+"""EXR to validated, checksummed Zarr, against the OpenEXR decoder alone on the same files and threads.
+
+    python benchmarks/ingest.py [--quick]
+
+Files: the sample figure by the built-in renderer, every canonical buffer, ZIP. Both sides read from the page cache and
+are warmed up by one run. `decoder_fraction` is decoder time / ingest time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import OpenEXR
+from common import finish, line, seconds
+
+from osf_pipeline.execution import Execution
+from osf_pipeline.ingest.stage import ingest_shot
+from osf_pipeline.layout import Layout
+from osf_pipeline.render.sequence import RayCastRenderer
+from osf_pipeline.sample.make import SampleRequest, sample_scene, shot_config
+from osf_pipeline.shots import FrameRange
+
+THREADS = 2
+
+
+def decode(path: Path) -> int:
+    with OpenEXR.File(str(path), separate_channels=True) as image:
+        return sum(channel.pixels.nbytes for channel in image.channels().values())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="smaller pictures, fewer frames")
+    quick = parser.parse_args().quick
+    width, height, count, repeats = (640, 360, 24, 3) if quick else (1920, 1080, 24, 5)
+    frames = FrameRange.of(range(1001, 1001 + count))
+    request = SampleRequest(frames=str(frames), width=width, height=height)
+    with tempfile.TemporaryDirectory() as folder:
+        layout = Layout.of(folder)
+        renderer = RayCastRenderer(width, height, supersample=1)
+        renderer.render(sample_scene(request, frames), frames, layout.renders("figure"), shot_config(request, frames))
+        files = sorted(Path(layout.renders("figure")).glob("*.exr"))
+        runs = iter(range(repeats + 1))
+
+        def decoder() -> None:
+            with ThreadPoolExecutor(THREADS) as pool:
+                list(pool.map(decode, files))
+
+        def ingest() -> None:
+            # A store of its own for every run: a second run of the same request does no work.
+            home = Layout.of(folder, f"{folder}/home")
+            (Path(folder) / "stores").mkdir(exist_ok=True)
+            (Path(folder) / "stores").rename(Path(folder) / f"done{next(runs)}")
+            ingest_shot(home, "figure", Execution(threads=THREADS))
+
+        decoder()
+        ingest()
+        megabytes = sum(map(decode, files)) / 1e6
+        size = f"{count} frames {width}x{height}, {megabytes:.0f} MB of pixels, {THREADS} threads"
+        alone = line("decoder alone (baseline)", seconds(decoder, repeats), size)
+        whole = line("ingest", seconds(ingest, repeats), f"{count / 1:.0f} frames")
+    print(f"{count / alone:.1f} frames/s decoded, {count / whole:.1f} frames/s ingested; ratio {alone / whole:.2f}")
+    finish(decoder_fraction=alone / whole, ingest_fps=count / whole, decoder_fps=count / alone, threads=THREADS)
+
+
+if __name__ == "__main__":
+    main()
