@@ -185,7 +185,7 @@ class StylizeWorker:
         self.out = ShardWriter(job["attempt"])
 
     def __call__(self, shard: Json) -> Json:
-        names = ("color", "object_id") if "object_id" in self.gbuffer.names else ("color",)
+        names = tuple(name for name in ("color", "rest_position", "object_id") if name in self.gbuffer.names)
         layers: dict[str, list[np.ndarray]] = {name: [] for name in LAYERS}
         seconds = []
         for at in range(shard["start"], shard["start"] + len(shard["frames"])):

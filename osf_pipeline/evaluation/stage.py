@@ -1,0 +1,158 @@
+"""The evaluation and review stages of one shot.
+
+Belongs here: which truth a shot has, the loop over its frames, the files written. Does not: metrics, regions, the page
+itself.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import fsspec
+import numpy as np
+import pandas as pd
+
+from osf_pipeline.color import decode_srgb
+from osf_pipeline.config import ShotConfig
+from osf_pipeline.delivery.stage import RECORD as DELIVERY_RECORD
+from osf_pipeline.evaluation.baselines import TextureLookup
+from osf_pipeline.evaluation.evaluate import Candidate, Evaluator, csv, headline, markdown
+from osf_pipeline.evaluation.regions import REGIONS
+from osf_pipeline.execution import Progress
+from osf_pipeline.exr.sequence import find_sequence
+from osf_pipeline.layout import Layout, join
+from osf_pipeline.results import StageResult
+from osf_pipeline.store.files import read_json, write_bytes, write_json
+from osf_pipeline.store.version import Version, reopen, require
+
+STAGE_VERSION = 1
+OURS = "ours"
+FOLDER, SUMMARY = "evaluation", "summary.json"
+COLUMNS = ("st_lpips", "ciede2000", "contour_f1", "contour_recall", "contour_precision")
+
+
+def evaluate_shot(layout: Layout, shot: str, progress: Progress | None = None) -> StageResult:
+    """Measure the current stylized version against the shot's truth, beside two baselines.
+
+    The truth is the `reference` of shot.yaml, or what `osf sample` wrote. A shot without one has nothing to be measured
+    against; the result says so.
+
+    Raises:
+        RequestError: when the shot is not stylized yet.
+        InputDataError: when a truth file is missing or damaged.
+    """
+    began = time.monotonic()
+    version = require(layout.store(shot, "stylized"), "stylize", shot)
+    url = join(layout.delivery(shot, version.id), FOLDER)
+    config = layout.shot_config(shot)
+    truths = truth_files(layout, shot, config)
+    summary = read_json(join(url, SUMMARY))
+    wanted = {"version": STAGE_VERSION, "truth": sorted(truths.values())}
+    reused = summary is not None and summary["of"] == wanted
+    if summary is None or not reused:
+        summary = _evaluate(layout, shot, config, version, truths, url, progress) if truths else {"table": []}
+        summary["of"] = wanted
+        write_json(join(url, SUMMARY), summary)
+    metadata: dict[str, Any] = {"frames_measured": len(truths), "truth": _describe(truths)}
+    if summary["table"]:
+        metadata |= {"metrics": summary["table"], "markdown": join(url, "metrics.md"), "csv": join(url, "metrics.csv")}
+    seconds = time.monotonic() - began
+    return StageResult(shot, "evaluation", version.id, url, reused, len(version.frames), seconds, metadata)
+
+
+def truth_files(layout: Layout, shot: str, config: ShotConfig) -> dict[int, str]:
+    """Frame number to truth file; empty when the shot has none."""
+    if config.reference is not None:
+        return find_sequence(layout.renders(shot), config.reference, config.frames).urls
+    fs, folder = fsspec.core.url_to_fs(layout.truth(shot))
+    return find_sequence(layout.truth(shot), f"{shot}.####.exr", config.frames).urls if fs.exists(folder) else {}
+
+
+def _describe(truths: Mapping[int, str]) -> str:
+    if not truths:
+        return "none: set `reference` in shot.yaml to measure against frames of your own"
+    kind = "reference pictures" if next(iter(truths.values())).endswith(".png") else "exact, from geometry"
+    return f"{kind}, {len(truths)} frames"
+
+
+def _evaluate(
+    layout: Layout,
+    shot: str,
+    config: ShotConfig,
+    version: Version,
+    truths: Mapping[int, str],
+    url: str,
+    progress: Progress | None,
+) -> dict[str, Any]:
+    from osf_pipeline.evaluation.metrics import st_lpips
+    from osf_pipeline.evaluation.truth import read_truth
+
+    gbuffer = reopen(layout.store(shot, "gbuffer"), version.record["inputs"]["gbuffer"])
+    guidance = reopen(layout.store(shot, "guidance"), version.record["inputs"]["guidance"])
+    geometry = tuple(n for n in ("rest_position", "part_id", "motion", "motion_valid") if n in gbuffer.names)
+    lookup = _texture_lookup(layout, next(iter(version.record["inputs"]["models"])))
+    evaluator = Evaluator(perceptual=st_lpips(), parts=config.parts)
+    wanted = [(i, frame) for i, frame in enumerate(version.frames) if frame in truths]
+    for done, (i, frame) in enumerate(wanted, 1):
+        layers = _frame(version, i, ("beauty", "line"))
+        seen = _frame(gbuffer, i, ("color", *geometry))
+        candidates = {"raw render": Candidate(seen["color"])}
+        if {"rest_position", "part_id"} <= seen.keys():
+            painted = lookup.paint(seen["color"], seen["rest_position"], seen["part_id"][0])
+            candidates["texture lookup"] = Candidate(painted)
+        candidates[OURS] = Candidate(layers["beauty"], layers["line"][3].astype(np.float32))
+        evaluator.add(
+            frame,
+            read_truth(truths[frame]),
+            seen["color"],
+            candidates,
+            revealed=_frame(guidance, i, ("revealed",))["revealed"][0].astype(np.float32),
+            part_id=seen["part_id"][0] if "part_id" in seen else None,
+            motion=seen.get("motion"),
+            motion_valid=seen["motion_valid"][0] if "motion_valid" in seen else None,
+        )
+        if progress:
+            progress(done, len(wanted), "evaluation")
+    table, curves = evaluator.table(), evaluator.curves()
+    main = [region for region in REGIONS if region in set(table["region"])]
+    write_bytes(join(url, "metrics.csv"), csv(table).encode())
+    write_bytes(join(url, "curves.csv"), csv(curves).encode())
+    write_bytes(join(url, "metrics.md"), markdown(table).encode())
+    return {"table": _short(table, main), "headline": headline(table[table["region"].isin(main)])}
+
+
+def _frame(version: Version, position: int, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+    return {name: values[0] for name, values in version.read(position, position + 1, names).items()}
+
+
+def _texture_lookup(layout: Layout, style: str) -> TextureLookup:
+    """The first exemplar of a style, carried by rest position."""
+    from osf_pipeline.training.exemplar import load_exemplars
+
+    exemplar = load_exemplars(layout.style_config(style), layout.style(style))[0]
+    alpha = exemplar.drawing[3:]
+    drawing = np.concatenate([decode_srgb(exemplar.drawing[:3]) * alpha, alpha])
+    return TextureLookup(drawing, exemplar.buffers["rest_position"], exemplar.buffers["part_id"][0])
+
+
+def _short(table: pd.DataFrame, regions: list[str]) -> list[dict[str, Any]]:
+    """One flat row per region and method with the main metrics: what an asset or a terminal shows."""
+    chosen = table[table["metric"].isin(COLUMNS) & table["region"].isin(regions)]
+    wide = chosen.pivot_table(index=["region", "method"], columns="metric", values="value", sort=False, dropna=False)
+    rows = []
+    for (region, method), values in wide.iterrows():  # type: ignore[misc]
+        numbers = {name: round(float(values[name]), 4) for name in COLUMNS if not pd.isna(values[name])}
+        rows.append({"region": region, "method": method, **numbers})
+    return rows
+
+
+def load_table(layout: Layout, shot: str, version_id: str, name: str = "metrics") -> pd.DataFrame | None:
+    """A table that `evaluate_shot` wrote for a version, or None."""
+    fs, path = fsspec.core.url_to_fs(join(layout.delivery(shot, version_id), FOLDER, f"{name}.csv"))
+    return pd.read_csv(io.BytesIO(fs.cat_file(path))) if fs.exists(path) else None
+
+
+__all__ = ["DELIVERY_RECORD", "evaluate_shot", "load_table", "truth_files"]
