@@ -13,15 +13,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-CELLS = 24
+CELLS = 32
 """Atlas cells along each axis of the rest box."""
 
-BLUR = 0.04
+BLUR = 0.025
 """Standard deviation of the atlas' blur, as a share of the rest box's longest side."""
 
 _SAMPLES = 4000
 _WIDTHS = (0.5, 1.6)
-_OUTSIDE = 7
+
+SPREAD = 3
+"""Pixels by which a surface's ink and width reach into the background beside it."""
 
 
 class StrokeAtlas(nn.Module):
@@ -53,12 +55,18 @@ class StrokeAtlas(nn.Module):
         seen = seen_B1HW.to(found.dtype)
         found = found * seen
         # A line outside the silhouette looks like the line of the surface beside it.
-        near, share = (F.avg_pool2d(x, _OUTSIDE, 1, _OUTSIDE // 2) for x in (found, seen))
+        near, share = (F.avg_pool2d(x, 2 * SPREAD + 1, 1, SPREAD) for x in (found, seen))
         return torch.where(seen_B1HW, found, near / share.clamp(min=1e-3))
 
 
 def fit_atlas(
-    ink_rest_N3: Tensor, ink_N3: Tensor, contour_rest_M3: Tensor, low_3: Tensor, high_3: Tensor, stroke: float
+    ink_rest_N3: Tensor,
+    ink_N3: Tensor,
+    strength_N: Tensor,
+    contour_rest_M3: Tensor,
+    low_3: Tensor,
+    high_3: Tensor,
+    stroke: float,
 ) -> StrokeAtlas:
     """Blur the drawn line into an atlas.
 
@@ -68,6 +76,7 @@ def fit_atlas(
     Args:
         ink_rest_N3: rest positions of inked pixels along contours.
         ink_N3: their display-encoded straight colours.
+        strength_N: how much each counts for the colour: faint and half-covered pixels should count little.
         contour_rest_M3: rest positions of contour pixels.
         stroke: mean stroke width in pixels.
     """
@@ -82,6 +91,7 @@ def fit_atlas(
     cells = torch.stack([x, y, z], -1).view(-1, 3)
     ink_step, contour_step = (-(-len(points) // _SAMPLES) for points in (ink_rest_N3, contour_rest_M3))
     ink_rest, ink, contour_rest = ink_rest_N3[::ink_step], ink_N3[::ink_step], contour_rest_M3[::contour_step]
+    strength = strength_N[::ink_step].clamp(min=1e-6).log()
 
     def near(a_A3: Tensor, b_B3: Tensor) -> Tensor:
         return -torch.cdist(a_A3, b_B3).square() / (2 * (BLUR * span) ** 2)
@@ -91,7 +101,13 @@ def fit_atlas(
     width = stroke * (ratio / ratio.mean()).clamp(*_WIDTHS)
     # softmax: far from any line a cell takes after the nearest one.
     values = [
-        torch.cat([near(block, ink_rest).softmax(1) @ ink, near(block, contour_rest).softmax(1) @ width[:, None]], 1)
+        torch.cat(
+            [
+                (near(block, ink_rest) + strength).softmax(1) @ ink,
+                near(block, contour_rest).softmax(1) @ width[:, None],
+            ],
+            1,
+        )
         for block in cells.split(2048)
     ]
     atlas.values.copy_(torch.cat(values).T.reshape(4, CELLS, CELLS, CELLS))

@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model.color import over
-from model.inputs import Guides, pack
+from model.inputs import MARGIN, Guides, pack
+from model.strokes import SPREAD
 from model.stylizer import STRIDE, Line
 from model.stylizer import Stylizer as Network
 from model.weights import Card
@@ -39,7 +40,7 @@ class Stylizer:
 
     def __init__(self, network: Network, card: Card, tile: int = TILE) -> None:
         self.network, self.card, self.tile = network.folded(), card, tile
-        self.halo = -(-card.architecture.receptive_radius // STRIDE) * STRIDE
+        self.halo = -(-(card.architecture.receptive_radius + SPREAD) // STRIDE) * STRIDE
 
     @torch.inference_mode()
     def __call__(self, frame: Mapping[str, np.ndarray], origin: tuple[int, int] = (0, 0)) -> dict[str, np.ndarray]:
@@ -58,17 +59,17 @@ class Stylizer:
         """
         full = self.card.tier == Tier.FULL
         _check(frame, (*NEEDED, "rest_position") if full else NEEDED)
-        color, contour, side = (torch.from_numpy(np.asarray(frame[n], np.float32))[None] for n in NEEDED[:3])
-        rest = torch.from_numpy(np.asarray(frame["rest_position"], np.float32))[None] if full else color[:, :3] * 0
-        logits = torch.zeros_like(color)
+        color, contour, side = (_tensor(frame[name]) for name in NEEDED[:3])
+        rest = _tensor(frame["rest_position"]) if full else torch.zeros_like(color[:, :3])
         # Nothing is drawn where there is neither a surface nor a contour within reach.
-        drawable = (color[:, 3:] > 0) | (contour < CONTOUR_RANGE)
-        inputs = pack(color, Guides(contour, side > 0), self.network.strokes(rest), self.card.stroke)
+        reach = min(CONTOUR_RANGE, 2 * self.card.stroke + MARGIN)
+        drawable = (color[:, 3:] > 0) | (contour < reach)
+        line = torch.zeros_like(color)
         for tile in _tiles(drawable[0, 0], origin, self.tile):
             shown = tile.clipped(*color.shape[2:])
-            found, place = self._logits(inputs, tile), shown.within(tile)
-            logits[:, :, shown.rows, shown.columns] = found[:, :, place.rows, place.columns]
-        line = Line.of(logits).layer
+            place = shown.within(tile)
+            found = self._line(tile, color, contour, side, rest)
+            line[:, :, shown.rows, shown.columns] = found[:, :, place.rows, place.columns]
         line = torch.where(drawable & (line[:, 3:] >= MATTE_FLOOR), line, 0.0)
         return {
             "fill": _half(color),
@@ -77,15 +78,17 @@ class Stylizer:
             "confidence": np.asarray(frame["confidence"], np.float16),
         }
 
-    def _logits(self, inputs_1CHW: Tensor, tile: _Box) -> Tensor:
-        """The network's output for one tile, with a halo of true neighbours; the frame's edge goes on as it ends."""
-        height, width = inputs_1CHW.shape[2:]
+    def _line(self, tile: _Box, color: Tensor, contour: Tensor, side: Tensor, rest: Tensor) -> Tensor:
+        """Line layer of one tile, with a halo of true neighbours; the frame's edge goes on as it ends."""
         wide = tile.grown(self.halo)
-        near = wide.clipped(height, width)
+        near = wide.clipped(*color.shape[2:])
+        color, contour, side, rest = (x[:, :, near.rows, near.columns] for x in (color, contour, side, rest))
+        inputs = pack(color, Guides(contour, side > 0), self.network.strokes(rest), self.card.stroke)
         edge = (near.left - wide.left, wide.right - near.right, near.top - wide.top, wide.bottom - near.bottom)
-        x = F.pad(inputs_1CHW[:, :, near.rows, near.columns], edge, mode="replicate")
-        found: Tensor = self.network(x.contiguous(memory_format=torch.channels_last))
-        return found[:, :, self.halo : -self.halo, self.halo : -self.halo]
+        inputs = F.pad(inputs, edge, mode="replicate").contiguous(memory_format=torch.channels_last)
+        logits: Tensor = self.network(inputs)[:, :, self.halo : -self.halo, self.halo : -self.halo]
+        # Contiguous, because strided and dense kernels of the exponential differ in the last bit.
+        return Line.of(logits.contiguous()).layer
 
 
 def stylize_frame(stylizer: Stylizer, frame: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -157,6 +160,10 @@ def _check(frame: Mapping[str, np.ndarray], needed: Sequence[str]) -> None:
         raise InputDataError("the frame's buffers differ in size", sizes=sizes, fix="Store them over one window.")
     if not np.isfinite(frame["color"]).all():
         raise InputDataError("the colour is not finite", channel="color", fix="Render again, or repair it at ingest.")
+
+
+def _tensor(array: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.asarray(array, np.float32))[None]
 
 
 def _half(x_1CHW: Tensor) -> np.ndarray:

@@ -6,7 +6,7 @@ Belongs here: checking an exemplar, finding its limbs, measuring its drawn line.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,7 +77,8 @@ class PreparedExemplar:
     """An exemplar ready for training.
 
     Attributes:
-        contour, inked: (H, W) bool, the figure's contour pixels, and the inked ones along them.
+        contour: (H, W) bool, the figure's contour pixels.
+        inked: (H, W) float, how far the drawing differs from the render along contours; 0 where it is not drawn on.
     """
 
     figure: Figure
@@ -145,7 +146,8 @@ def prepare(exemplar: ExemplarData, *, trim_halo: bool = True) -> PreparedExempl
     found = contours(sheet.depth, sheet.rest, sheet.normal, sheet.part, sheet.object, rule)
     # By coverage, not by `found.side`: ownership ends where a rounded rim falls away in depth, a drawn line does not.
     signed = torch.where(sheet.part > 0, found.distance, -found.distance)[0, 0].numpy()
-    drawn = (on_white(sheet.target) - on_white(sheet.color))[0].norm(dim=0).numpy() > INK_STEP
+    change = (on_white(sheet.target) - on_white(sheet.color))[0].norm(dim=0).numpy()
+    drawn = change > INK_STEP
     profile = measure_line(signed, drawn, (sheet.weight[0, 0] > 0.5).numpy())
     if trim_halo and profile.halo:
         sheet = Sheet(**{**sheet.__dict__, "target": without_halo(sheet.target, profile.halo)})
@@ -157,7 +159,7 @@ def prepare(exemplar: ExemplarData, *, trim_halo: bool = True) -> PreparedExempl
         Ink(ink, max(0.0, profile.stop)),
         depth_gap=2 * rule.depth_gap,
     )
-    return PreparedExemplar(figure, rule, profile, found.seed[0, 0], torch.from_numpy(core))
+    return PreparedExemplar(figure, rule, profile, found.seed[0, 0], torch.from_numpy(change * core))
 
 
 def rest_box(exemplars: Sequence[PreparedExemplar]) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -169,17 +171,23 @@ def rest_box(exemplars: Sequence[PreparedExemplar]) -> tuple[tuple[float, ...], 
 def stroke_atlas(exemplars: Sequence[PreparedExemplar]) -> StrokeAtlas:
     """Ink and width over the rest pose, from all drawings of a style."""
 
-    def gather(image: Callable[[Sheet], Tensor], where: Callable[[PreparedExemplar], Tensor]) -> Tensor:
-        return torch.cat([image(e.figure.sheet)[0][:, where(e) & (e.figure.sheet.part[0, 0] > 0)].T for e in exemplars])
+    figures = [e.figure.sheet for e in exemplars]
+    surfaces = [sheet.part[0, 0] > 0 for sheet in figures]
+    inked = [(e.inked > 0) & seen for e, seen in zip(exemplars, surfaces, strict=True)]
+    edges = [e.contour & seen for e, seen in zip(exemplars, surfaces, strict=True)]
+
+    def gather(images: Iterable[Tensor], where: list[Tensor]) -> Tensor:
+        return torch.cat([image[0][:, mask].T for image, mask in zip(images, where, strict=True)])
 
     low, high = rest_box(exemplars)
-    ink_rest = gather(lambda sheet: sheet.rest, lambda e: e.inked)
-    if not len(ink_rest):
+    if not any(mask.any() for mask in inked):
         return StrokeAtlas()
     return fit_atlas(
-        ink_rest,
-        gather(lambda sheet: srgb_encode(straight(sheet.target)), lambda e: e.inked),
-        gather(lambda sheet: sheet.rest, lambda e: e.contour),
+        gather((sheet.rest for sheet in figures), inked),
+        gather((srgb_encode(straight(sheet.target)) for sheet in figures), inked),
+        # Squared, so that half-covered pixels hardly tint the ink.
+        torch.cat([e.inked[mask].square() for e, mask in zip(exemplars, inked, strict=True)]),
+        gather((sheet.rest for sheet in figures), edges),
         torch.tensor(low),
         torch.tensor(high),
         sum(e.stroke for e in exemplars) / len(exemplars),

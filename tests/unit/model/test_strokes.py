@@ -12,7 +12,9 @@ def two_inks():
     along = torch.linspace(0, 1, 200)
     left, right = (torch.stack([torch.full_like(along, x), along, 0 * along], 1) for x in (0.0, 1.0))
     ink = torch.cat([torch.tensor(RED).expand(600, 3), torch.tensor(BLUE).expand(200, 3)])
-    return fit_atlas(torch.cat([left.repeat(3, 1), right]), ink, torch.cat([left, right]), LOW, HIGH, stroke=4.0)
+    return fit_atlas(
+        torch.cat([left.repeat(3, 1), right]), ink, torch.ones(800), torch.cat([left, right]), LOW, HIGH, stroke=4.0
+    )
 
 
 def at(atlas, x: float, y: float) -> torch.Tensor:
@@ -47,3 +49,11 @@ def test_background_takes_after_the_surface_beside_it_and_is_empty_further_out()
 
 def test_a_flat_figure_has_an_atlas_too():
     assert two_inks().values.isfinite().all()
+
+
+def test_faint_pixels_hardly_tint_the_ink():
+    along = torch.stack([torch.zeros(100), torch.linspace(0, 1, 100), torch.zeros(100)], 1)
+    ink = torch.cat([torch.tensor(RED).expand(100, 3), torch.ones(100, 3)])
+    strength = torch.cat([torch.ones(100), torch.full((100,), 0.01)])
+    found = at(fit_atlas(along.repeat(2, 1), ink, strength, along, LOW, HIGH, stroke=4.0), 0.0, 0.5)
+    torch.testing.assert_close(found[:3], torch.tensor(RED), atol=0.02, rtol=0)
