@@ -26,6 +26,7 @@ from osf_pipeline.store.version import Version, reopen, require
 
 KIND = "delivery"
 RECORD = "delivery.json"
+FILES = ("exr", "png", "video")
 EXR_THREADS = 2
 
 
@@ -49,7 +50,10 @@ def deliver_shot(layout: Layout, shot: str, progress: Progress | None = None) ->
     middle = len(version.frames) // 2
     return StageResult(
         shot, KIND, version.id, url, reused, len(version.frames), time.monotonic() - began,
-        {**record, "frames": str(FrameRange.of(version.frames))},
+        {
+            **{key: join(url, value) if key in FILES else value for key, value in record.items()},
+            "frames": str(FrameRange.of(version.frames)),
+        },
         thumbnail(version.read(middle, middle + 1, ("beauty",))["beauty"][0]),
     )  # fmt: skip
 
@@ -103,9 +107,9 @@ def _deliver(layout: Layout, shot: str, version: Version, url: str, progress: Pr
     video = encode_video(pictures(), layout.shot_config(shot).fps)
     write_bytes(join(url, f"{shot}.mp4"), video)
     return {
-        "exr": join(url, "exr", f"{shot}.####.exr"),
-        "png": join(url, "png", f"{shot}.####.png"),
-        "video": join(url, f"{shot}.mp4"),
+        "exr": f"exr/{shot}.####.exr",
+        "png": f"png/{shot}.####.png",
+        "video": f"{shot}.mp4",
         "exr_mb": round(sum(sizes) / 1e6, 1),
         "video_mb": round(len(video) / 1e6, 2),
         "models": shared["osf:model"],

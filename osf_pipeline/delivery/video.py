@@ -14,7 +14,7 @@ from osf_pipeline.errors import RequestError
 Container = Literal["mp4", "webm"]
 CODECS: dict[Container, tuple[str, dict[str, str]]] = {
     # One thread: x264 makes the same bytes of the same pictures only then.
-    "mp4": ("libx264", {"crf": "16", "preset": "medium", "threads": "1", "movflags": "+faststart"}),
+    "mp4": ("libx264", {"crf": "16", "preset": "medium", "threads": "1"}),
     "webm": ("libvpx-vp9", {"crf": "24", "b:v": "0", "threads": "1", "deadline": "good", "cpu-used": "4"}),
 }
 
@@ -30,7 +30,7 @@ def encode_video(pictures: Iterable[np.ndarray], fps: float, container: Containe
     codec, options = CODECS[container]
     out = io.BytesIO()
     stream: Any = None
-    with av.open(out, "w", format=container, options={k: v for k, v in options.items() if k == "movflags"}) as file:
+    with av.open(out, "w", format=container) as file:
         for index, pixels in enumerate(pictures):
             height, width = pixels.shape[:2]
             if stream is None:
@@ -41,7 +41,7 @@ def encode_video(pictures: Iterable[np.ndarray], fps: float, container: Containe
                         "this build has no such video encoder", encoder=codec, fix="Ask for the other container."
                     ) from error
                 stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
-                stream.options = {k: v for k, v in options.items() if k != "movflags"}
+                stream.options = options
             padded = np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
             if padded.shape[:2] != (stream.height, stream.width):
                 raise RequestError(

@@ -165,6 +165,7 @@ def _preview(exemplar: Any, network: Any, card: Any) -> bytes:
         "contour": found.distance[0].numpy(),
         "contour_side": found.side[0].numpy(),
         "confidence": np.ones_like(exemplar.buffers["depth"]),
+        "rest_position": exemplar.buffers["rest_position"],
     }
     drawn = picture(Stylizer(network, card)(frame)["beauty"])
     alpha = exemplar.drawing[3:]
