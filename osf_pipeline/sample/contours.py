@@ -16,7 +16,7 @@ from osf_pipeline.render.frame import Frame
 GAP = 0.02
 """Scene units of depth that part two surfaces; less is contact, and a contact edge is no contour."""
 
-STEEPEST = 8.0
+STEEPEST = 12.0
 """Largest slope (depth over width) a surface's own plane may explain."""
 
 
@@ -77,6 +77,11 @@ def find_contours(frame: Frame) -> Contours:
         hiding = np.isfinite(far) & (fall > limit)
         gap = np.maximum(gap, np.where(silhouette | hiding, fall, 0))
         occluding |= hiding
+    # A step shorter than a pixel is a sample that grazed a rim.
+    pieces, _ = ndimage.label(occluding, np.ones((3, 3)))
+    grazes = occluding & (np.bincount(pieces.ravel())[pieces] < hits.supersample)
+    occluding &= ~grazes
+    gap[grazes & np.isfinite(gap)] = 0
     return Contours(
         crop=crop,
         seen=np.isfinite(depth),

@@ -61,8 +61,8 @@ def pen(rest: np.ndarray, part: np.ndarray, gap: np.ndarray, seed: int, scale: f
     """
     swell, press, hurry = field(rest, 5, seed), field(rest, 13, seed + 1), field(rest, 3.2, seed + 2)
     taper = smoothstep(GAP, 4 * GAP, gap)
-    width = np.clip(4.3 + 0.95 * swell + 0.55 * press, 2.7, 7.0) * (0.35 + 0.65 * taper)
-    darkness = np.clip(0.93 - 0.10 * np.maximum(hurry, 0) + 0.05 * press, 0.62, 1) * (0.5 + 0.5 * taper)
+    width = np.clip(3.6 + 1.0 * swell + 0.45 * press, 2.4, 6.5) * (0.35 + 0.65 * taper)
+    darkness = np.clip(0.975 - 0.05 * np.maximum(hurry, 0) + 0.02 * press, 0.84, 1) * (0.5 + 0.5 * taper)
     mix = smoothstep(-0.9, 0.9, field(rest, 2.3, seed + 3))[:, None]
     base = np.where(np.isin(part, INDIGO_PARTS)[:, None], INKS[1], INKS[0])
     stray = smoothstep(0.5, 0.9, field(rest, 4.2, seed + 4))
@@ -142,8 +142,8 @@ def _ink(
     side = side + 0.22 * tooth
     width, overshoot = stroke.width[index], stroke.overshoot[index]
     body = _between(side, -overshoot, width)
-    dry = smoothstep(1.0, 2.0, field(anchor, 38, seed + 9) + 0.9 * side / np.maximum(width, 1))
-    alpha = body * stroke.darkness[index] * (1 - 0.45 * dry)
+    dry = smoothstep(0.9, 2.2, 0.8 * field(anchor, 44, seed + 9) + 1.1 * side / np.maximum(width, 1) - 0.2)
+    alpha = body * stroke.darkness[index] * (1 - 0.3 * dry)
     second = stroke.second_width[index]
     middle = stroke.second[index] + 0.5 * tooth
     sketch = _between(side, middle - second / 2, middle + second / 2) * np.minimum(second, 1)

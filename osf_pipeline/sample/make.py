@@ -1,11 +1,13 @@
 """Make the sample: renders, drawing and truth.
 
-Belongs here: the request, the scene put together, the files. Does not: shapes, movement, paint or line (their own modules).
+Belongs here: the request, the scene put together, the files. Does not: shapes, movement, paint
+or line (their own modules).
 """
 
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +16,7 @@ import numpy as np
 from PIL import Image
 from pydantic import Field
 
+from osf_pipeline.color import over, straight_srgb
 from osf_pipeline.config import Camera, Exemplar, ShotConfig, Strict, StyleConfig, dump_yaml
 from osf_pipeline.execution import Progress
 from osf_pipeline.exr.write import write_exr
@@ -26,13 +29,16 @@ from osf_pipeline.sample.contours import contour_distance, find_contours
 from osf_pipeline.sample.figure import PARTS, Body, build_body
 from osf_pipeline.sample.hand import draw_line
 from osf_pipeline.sample.motion import REST, dance
-from osf_pipeline.sample.paint import BLUE, BallPaint, Painting, linear_to_srgb
+from osf_pipeline.sample.paint import BLUE, BallPaint, Painting
 from osf_pipeline.shots import FrameRange
 
 SUN = Light((-0.48, 0.64, 0.6), ambient=0.42, shade=(0.82, 0.86, 1.0))
 """The light of `lighting: lit`: from the upper left and the front, with a cool shade."""
 
 PROP_PART = len(PARTS) + 1
+
+PALM = 0.14
+"""Scene units from a wrist to the palm that touches the other figure's."""
 
 
 class SampleRequest(Strict):
@@ -128,7 +134,7 @@ class Dancer:
         times: frame to time 0..1.
         place: world position of the figure's origin.
         mirror: dance the mirrored way.
-        meet: world point the inner hand reaches for.
+        meet: world point the inner wrist reaches for.
     """
 
     body: Body
@@ -203,15 +209,17 @@ def sample_scene(request: SampleRequest, frames: FrameRange) -> Scene:
     objects, parts = {1: "figure"}, dict(enumerate(PARTS, start=1))
     meshes = [_figure(body, first, Painting(seed=request.seed), 1)]
     if request.two_figures:
-        meet = (0.0, 0.12, 0.2)
-        pair = Dancer(body, times, (-0.60, 0, 0), False, meet), Dancer(body, times, (0.60, 0, 0), True, meet)
+        pair = (
+            Dancer(body, times, (-0.77, 0, 0), False, (-PALM, 0.1, 0.16)),
+            Dancer(body, times, (0.77, 0, 0), True, (PALM, 0.1, 0.16)),
+        )
         meshes = [
             _figure(body, pair[0], Painting(seed=request.seed), 1),
             _figure(body, pair[1], Painting(BLUE, request.seed + 100), 2),
         ]
         objects[2] = "friend"
     if request.prop:
-        rest, faces = _sphere(0.17)
+        rest, faces = ball(0.17)
         part = np.full(len(faces), PROP_PART, np.uint16)
         meshes.append(Mesh(rest, faces, part, 3, Toss(rest, times), BallPaint(request.seed)))
         objects[3], parts[PROP_PART] = "ball", "ball"
@@ -237,17 +245,17 @@ def keyframe_scene(request: SampleRequest) -> Scene:
     )
 
 
-def _figure(body: Body, pose: Dancer | object, color: Painting, number: int) -> Mesh:
-    return Mesh(body.rest, body.faces, body.part, number, pose, color)  # type: ignore[arg-type]
+def _figure(body: Body, pose: Callable[[int], np.ndarray], color: Painting, number: int) -> Mesh:
+    return Mesh(body.rest, body.faces, body.part, number, pose, color)
 
 
 def _scale(request: SampleRequest) -> float:
     """World units across the picture: the figure fits in height, and two stand side by side."""
     high = 2.2 * request.width / request.height
-    return max(high, 3.0 if request.two_figures else 1.9)
+    return max(high, 3.3 if request.two_figures else 1.9)
 
 
-def _sphere(radius: float, rows: int = 24) -> tuple[np.ndarray, np.ndarray]:
+def ball(radius: float, rows: int = 24) -> tuple[np.ndarray, np.ndarray]:
     """A closed sphere: (V, 3) vertices and (F, 3) outward triangles."""
     columns = 2 * rows
     polar, turn = np.meshgrid(
@@ -274,7 +282,7 @@ def styled_truth(frame: Frame, seed: int) -> dict[str, np.ndarray]:
     contours = find_contours(frame)
     line = draw_line(contours, frame.hits.supersample, (width, height), seed).astype(np.float16)
     fill = frame.buffers["color"]
-    beauty = over(line, fill)
+    beauty = over(line, fill).astype(np.float16)
     layers = {"": beauty, "line.": line, "fill.": fill}
     out = {
         prefix + name: plane for prefix, planes in layers.items() for name, plane in zip("RGBA", planes, strict=True)
@@ -284,12 +292,6 @@ def styled_truth(frame: Frame, seed: int) -> dict[str, np.ndarray]:
     out["revealed.Y"] = hidden_in(frame, frame.previous)
     out["hidden_next.Y"] = hidden_in(frame, frame.following)
     return out
-
-
-def over(front: np.ndarray, back: np.ndarray) -> np.ndarray:
-    """Porter-Duff over of premultiplied (4, y, x) layers, as float16."""
-    front, back = front.astype(np.float32), back.astype(np.float32)
-    return (front + (1 - front[3]) * back).astype(np.float16)
 
 
 def hidden_in(frame: Frame, other: Posed | None) -> np.ndarray:
@@ -305,12 +307,8 @@ def write_drawing(folder: str, request: SampleRequest) -> None:
     frame = render_frame(keyframe_scene(request), 0, (request.width, request.height))
     write_frame(join(folder, "keyframe.exr"), frame)
     truth = styled_truth(frame, request.seed)
-    beauty = np.stack([truth[name] for name in "RGBA"], axis=-1).astype(np.float64)
-    alpha = beauty[..., 3:]
-    straight = linear_to_srgb(np.clip(beauty[..., :3] / np.maximum(alpha, 1e-6), 0, 1))
-    pixels = np.round(255 * np.concatenate([np.where(alpha > 0, straight, 0), np.clip(alpha, 0, 1)], axis=-1))
     png = io.BytesIO()
-    Image.fromarray(pixels.astype(np.uint8), "RGBA").save(png, "PNG")
+    Image.fromarray(straight_srgb(np.stack([truth[name] for name in "RGBA"])), "RGBA").save(png, "PNG")
     config = StyleConfig(
         exemplars=(Exemplar(keyframe="keyframe.exr", drawing="drawing.png", adapter="osf"),), license="CC0-1.0"
     )

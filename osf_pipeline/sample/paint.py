@@ -5,33 +5,29 @@ Belongs here: reflectance as a function of rest position. Does not: contours and
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from PIL import ImageColor
 
+from osf_pipeline.color import decode_srgb
 from osf_pipeline.render.scene import SurfacePoints
-from osf_pipeline.sample.figure import ANKLE, ELBOW, HIP, KNEE, PARTS, SHOULDER, WRIST
+from osf_pipeline.sample.figure import ANKLE, HIP, KNEE, SHOULDER, WRIST
 from osf_pipeline.sample.noise import field, smoothstep
-
-
-def srgb_to_linear(value: np.ndarray) -> np.ndarray:
-    """IEC 61966-2-1 decoding of values in 0..1."""
-    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
-
-
-def linear_to_srgb(value: np.ndarray) -> np.ndarray:
-    """IEC 61966-2-1 encoding of values in 0..1."""
-    return np.where(value <= 0.0031308, value * 12.92, 1.055 * np.maximum(value, 0.0031308) ** (1 / 2.4) - 0.055)
 
 
 def linear(color: str) -> np.ndarray:
     """(3,) scene-linear of a display colour such as `#e8b04a`."""
-    return srgb_to_linear(np.array(ImageColor.getrgb(color)[:3]) / 255)
+    return decode_srgb(np.array(ImageColor.getrgb(color)[:3]) / 255)
 
 
 PAPER = linear("#fbf6e9")
 INK = linear("#35252a")
+
+CHIN, HEM = 0.305, -0.385
+"""Heights of the seams between head, tunic and legs, rest pose."""
 
 
 @dataclass(frozen=True)
@@ -68,40 +64,65 @@ class Painting:
 
     def __call__(self, points: SurfacePoints) -> np.ndarray:
         canvas = _Canvas(points.rest, self.seed)
-        part = points.part.astype(int) - 1
-        for names, paint in (
-            (("head",), _head), (("hips", "chest"), _tunic),
-            (("right_upper_arm", "right_forearm"), _sleeve), (("left_upper_arm", "left_forearm"), _sleeve),
-            (("right_hand", "left_hand"), _hands),
-            (("right_thigh", "right_shin", "right_foot"), _leg), (("left_thigh", "left_shin", "left_foot"), _leg),
-        ):  # fmt: skip
-            here = np.isin(part, [PARTS.index(name) for name in names])
-            if here.any():
-                canvas.select(here)
-                paint(canvas, self.palette)
+        region = _regions(canvas)
+        for number, paint in enumerate((_tunic, _head, _sleeve, _hands, _leg)):
+            here = np.flatnonzero(region == number)
+            if len(here):
+                paint(canvas.take(here), self.palette)
         return canvas.finished()
 
 
+def _regions(canvas: _Canvas) -> np.ndarray:
+    """(N,) index of the garment at each point. Seams are drawn lines of their own, not borders of parts."""
+    along, across = _arm(canvas)
+    region = np.zeros(len(canvas.x), np.int8)
+    region[canvas.y < HEM + _teeth(canvas.x)] = 4
+    region[(along > 0.035) & (np.abs(across) < 0.125)] = 2
+    region[(region == 2) & (along > 0.545 + 0.8 * across * across)] = 3
+    region[canvas.y > CHIN] = 1
+    return region
+
+
+def _arm(canvas: _Canvas) -> tuple[np.ndarray, np.ndarray]:
+    """Coordinates along (from the shoulder) and across (up is positive) the arm on the point's side."""
+    start, stop = np.array(SHOULDER[:2]), np.array(WRIST[:2])
+    axis = (stop - start) / np.linalg.norm(stop - start)
+    x, y = np.abs(canvas.x) - start[0], canvas.y - start[1]
+    return x * axis[0] + y * axis[1], y * axis[0] - x * axis[1]
+
+
+def _teeth(x: np.ndarray) -> np.ndarray:
+    """The zigzag of the tunic's hem."""
+    return 0.022 * np.abs(((x / 0.058) % 1) * 2 - 1)
+
+
 class _Canvas:
-    """Paint laid on rest positions, one group of points at a time. Distances are in scene units."""
+    """Paint laid on rest positions. Distances are in scene units.
+
+    `take` gives a canvas of some of the points; what is painted on it shows on the whole.
+    """
 
     def __init__(self, rest: np.ndarray, seed: int) -> None:
-        self.all, self.seed = rest, seed
+        self.rest, self.seed = rest, seed
+        # A shaky hand: every drawn edge is displaced by the same smooth field.
+        shake = [0.0055 * field(rest, 7, seed + k) + 0.0016 * field(rest, 24, seed + 2 + k) for k in (11, 12)]
+        self.x, self.y, self.z = rest[:, 0] + shake[0], rest[:, 1] + shake[1], rest[:, 2]
+        self.front = self.z > 0
+        self.press = np.clip(1 + 0.3 * field(rest, 12, seed + 15), 0.5, 1.7)
+        self.contact = 1 - 0.7 * smoothstep(1.3, 2.0, field(rest, 9, seed + 16))
+        self.loose = field(rest, 5, seed + 17)
         self.pigment = np.tile(linear("#ffffff"), (len(rest), 1))
         self.edge = np.full(len(rest), 1.0)
         self.ink = np.zeros(len(rest))
-        self.select(np.ones(len(rest), bool))
+        self.here: np.ndarray | slice = slice(None)
 
-    def select(self, here: np.ndarray) -> None:
-        self.here = here
-        rest, seed = self.all[here], self.seed
-        # A shaky hand: every drawn edge is displaced by the same smooth field.
-        shake = np.stack([field(rest, 7, seed + k) for k in (11, 12)], axis=1)
-        fine = np.stack([field(rest, 22, seed + k) for k in (13, 14)], axis=1)
-        self.rest = rest
-        self.x, self.y = (rest[:, :2] + 0.0055 * shake + 0.0018 * fine).T
-        self.z = rest[:, 2]
-        self.front = self.z > 0
+    def take(self, here: np.ndarray) -> _Canvas:
+        """The points of one region."""
+        part = copy(self)
+        for name in ("rest", "x", "y", "z", "front", "press", "contact", "loose"):
+            setattr(part, name, getattr(self, name)[here])
+        part.here = here
+        return part
 
     def area(self, inside: np.ndarray, color: str, strength: float | np.ndarray = 1) -> None:
         """Lay a colour where the signed distance `inside` is positive; pigment gathers along its edge."""
@@ -109,42 +130,32 @@ class _Canvas:
         self.pigment[self.here] = (1 - cover) * self.pigment[self.here] + cover * linear(color)
         self.edge[self.here] = np.minimum(self.edge[self.here], np.where(inside > 0, inside, 1.0))
 
-    def stroke(
-        self, distance: np.ndarray, width: float = 0.010, strength: float = 0.9, only: np.ndarray | None = None
-    ) -> None:
+    def stroke(self, distance: np.ndarray, width: float = 0.010, strength: float | np.ndarray = 0.9) -> None:
         """Draw ink within half a width of `distance` = 0, swelling, thinning and now and then lifting off."""
-        press = field(self.rest, 12, self.seed + 15)
-        half = 0.5 * width * np.clip(1 + 0.3 * press, 0.5, 1.7)
-        lift = 1 - 0.7 * smoothstep(1.3, 2.0, field(self.rest, 9, self.seed + 16))
-        ink = strength * lift * smoothstep(0.0025, -0.0025, np.abs(distance) - half)
-        if only is not None:
-            ink = ink * only
+        ink = strength * self.contact * smoothstep(0.0025, -0.0025, np.abs(distance) - 0.5 * width * self.press)
         self.ink[self.here] = np.maximum(self.ink[self.here], ink)
 
     def hatch(self, where: np.ndarray, angle: float, spacing: float = 0.026, strength: float = 0.5) -> None:
         """Loose parallel strokes where `where` (0..1) is set, broken off at uneven lengths."""
-        across = self.x * np.sin(angle) + self.y * np.cos(angle)
-        across = across + 0.006 * field(self.rest, 4, self.seed + 17)
+        across = self.x * np.sin(angle) + self.y * np.cos(angle) + 0.005 * self.loose
         offset = (across / spacing + 0.5) % 1 - 0.5
-        broken = smoothstep(-0.5, 0.1, field(self.rest, (5, 5, 5), self.seed + 18) + 2 * where - 1)
-        self.stroke(offset * spacing, 0.0065, strength, where * broken)
+        broken = smoothstep(-0.5, 0.1, 0.8 * self.loose + 2 * where - 1)
+        self.stroke(offset * spacing, 0.0065, strength * where * broken)
 
     def finished(self) -> np.ndarray:
         """(N, 3) scene-linear: pigment with granulation, brush streaks and bare paper, ink on top."""
-        rest, seed = self.all, self.seed
-        wash = field(rest, 3.3, seed + 21)
-        cloud = field(rest, 11, seed + 22)
-        grain = field(rest, 55, seed + 23)
-        # Brush streaks run down to the right in the rest pose.
-        turned = np.stack(
-            [0.5 * rest[:, 0] + 0.87 * rest[:, 1], 0.87 * rest[:, 0] - 0.5 * rest[:, 1], rest[:, 2]], axis=1
+        rest, seed = self.rest, self.seed
+        wash, cloud, grain = (field(rest, f, seed + 21 + k) for k, f in enumerate((3.3, 12, 58)))
+        # Crayon streaks run down to the left in the rest pose.
+        slanted = np.stack(
+            [0.5 * rest[:, 0] - 0.87 * rest[:, 1], 0.87 * rest[:, 0] + 0.5 * rest[:, 1], rest[:, 2]], axis=1
         )
-        streak = field(turned, (60, 6, 6), seed + 24)
-        density = 1 + 0.11 * wash + 0.06 * cloud + 0.05 * grain + 0.06 * streak
-        density = density + 0.30 * np.exp(-np.square(self.edge / 0.011))
+        streak = field(slanted, (115, 8, 8), seed + 24)
+        density = 1 + 0.13 * wash + 0.07 * cloud + 0.06 * grain + 0.10 * streak
+        density = density + 0.28 * np.exp(-np.square(self.edge / 0.010))
         # Thicker pigment absorbs more: optical density scales the logarithm of the colour (Beer-Lambert).
         color = PAPER * (np.maximum(self.pigment, 1e-3) / PAPER) ** np.clip(density, 0.55, 1.6)[:, None]
-        bare = 0.55 * smoothstep(1.25, 1.9, 0.75 * streak + 0.65 * cloud)[:, None]
+        bare = 0.32 * smoothstep(1.0, 1.9, 0.72 * streak + 0.5 * cloud + 0.25 * grain)[:, None]
         color = (1 - bare) * color + bare * PAPER
         ink = (self.ink * np.clip(1 - 0.12 * grain, 0.6, 1))[:, None]
         return (1 - ink) * color + ink * INK
@@ -159,7 +170,7 @@ def _ellipse(canvas: _Canvas, x: float, y: float, rx: float, ry: float) -> np.nd
 def _path(canvas: _Canvas, *points: tuple[float, float]) -> np.ndarray:
     """Distance to a polyline on the front."""
     best = np.full(len(canvas.x), 1.0)
-    for (ax, ay), (bx, by) in zip(points, points[1:], strict=False):
+    for (ax, ay), (bx, by) in pairwise(points):
         dx, dy = bx - ax, by - ay
         along = np.clip(((canvas.x - ax) * dx + (canvas.y - ay) * dy) / (dx * dx + dy * dy), 0, 1)
         best = np.minimum(best, np.hypot(canvas.x - ax - along * dx, canvas.y - ay - along * dy))
@@ -176,28 +187,31 @@ def _arc(
 
 def _side(canvas: _Canvas, x: float | np.ndarray, radius: float) -> np.ndarray:
     """0..1: the side away from the light, right of an axis at `x`, with a ragged border."""
-    return smoothstep(0.25, 0.55, (canvas.x - x) / radius + 0.12 * field(canvas.rest, 8, canvas.seed + 19))
+    return smoothstep(0.25, 0.55, (canvas.x - x) / radius + 0.12 * canvas.loose)
 
 
 def _head(canvas: _Canvas, palette: Palette) -> None:
     x, y = canvas.x, canvas.y
     canvas.area(np.ones_like(x), palette.skin)
     # A parted fringe: two lobes over the brow, hair down the temples, a bun on each side.
-    part_line = 0.05
-    left = 0.245 - np.hypot(x + 0.235, y - 0.80) * 0.80
-    right = 0.30 - np.hypot(x - 0.285, y - 0.83) * 0.80
-    crown = y - 0.735 + 0.35 * np.abs(x - part_line)
-    temples = np.abs(x) - 0.262 + 0.10 * np.maximum(0.50 - y, 0)
-    hair = np.maximum.reduce([left, right, crown, temples, -0.02 - canvas.z])
+    left = 0.150 - np.hypot((x + 0.135) * 0.80, (y - 0.765) * 1.05)
+    right = 0.165 - np.hypot((x - 0.125) * 0.78, (y - 0.775) * 1.05)
+    temples = np.abs(x) - 0.248 - 0.35 * np.maximum(0.47 - y, 0)
+    hair = np.maximum.reduce([left, right, y - 0.755, temples, -0.02 - canvas.z])
     canvas.area(hair, palette.hair)
     canvas.stroke(np.where(canvas.z > -0.02, hair, 1.0), 0.011)
     for side in (-1, 1):
         # Locks that follow the fringe, a spiral in each bun.
-        for k, reach in enumerate((0.05, 0.10, 0.15)):
+        for k in range(4):
             lock = _arc(
-                side * 0.26, 0.83, 0.30 - reach, 0.26 - reach * 0.9, 205 if side > 0 else 265, 275 if side > 0 else 335
+                side * 0.135,
+                0.755,
+                0.165 - 0.035 * k,
+                0.125 - 0.030 * k,
+                200 if side < 0 else 215,
+                325 if side < 0 else 340,
             )
-            canvas.stroke(_path(canvas, *lock), 0.006, 0.5 - 0.08 * k)
+            canvas.stroke(np.where(hair > 0.006, _path(canvas, *lock), 1.0), 0.006, 0.55 - 0.06 * k)
         turn = np.linspace(0, 4.2 * np.pi, 26)
         spiral = [
             (side * (0.245 + 0.006 * t * float(np.cos(t))), 0.81 + 0.006 * t * float(np.sin(t))) for t in turn.tolist()
@@ -235,11 +249,11 @@ def _anywhere(canvas: _Canvas, points: list[tuple[float, float]]) -> np.ndarray:
 def _tunic(canvas: _Canvas, palette: Palette) -> None:
     x, y = canvas.x, canvas.y
     canvas.area(np.ones_like(x), palette.tunic)
-    # Hem with a row of points, a sash, a scarf with stripes.
-    zigzag = 0.028 * np.abs(((x / 0.062) % 1) * 2 - 1)
-    hem = -0.335 - y + zigzag
-    canvas.area(hem, palette.trim)
-    canvas.stroke(hem, 0.007, 0.8)
+    # Hem with a border, a sash, a scarf with stripes.
+    hem = y - HEM - _teeth(x)
+    canvas.area(0.045 - hem, palette.trim)
+    canvas.stroke(hem, 0.008)
+    canvas.stroke(hem - 0.045, 0.007, 0.8)
     sash = 0.030 - np.abs(y + 0.075 + 0.05 * x)
     canvas.area(sash, palette.trim)
     canvas.stroke(sash, 0.008)
@@ -259,30 +273,26 @@ def _tunic(canvas: _Canvas, palette: Palette) -> None:
     canvas.stroke(_path(canvas, *pocket), 0.008, 0.85)
     canvas.stroke(_path(canvas, pocket[0], pocket[-1]), 0.010, 0.85)
     dots = np.hypot((x + 0.012) % 0.055 - 0.0275, (y + 0.030 * (np.floor((x + 0.012) / 0.055) % 2)) % 0.06 - 0.03)
-    plain = (y < 0.17) & (y > -0.30) & (np.abs(y + 0.075) > 0.05) & (x < -0.01)
+    plain = (y < 0.17) & (y > -0.32) & (np.abs(y + 0.075) > 0.05) & (x < -0.01)
     canvas.area(np.where(plain, 0.009 - dots, -1.0), palette.sleeve, 0.9)
     canvas.hatch(_side(canvas, 0.03, 0.15) * (y < 0.18), 0.7)
 
 
 def _sleeve(canvas: _Canvas, palette: Palette) -> None:
-    start, middle, stop = (np.array(joint[:2]) for joint in (SHOULDER, ELBOW, WRIST))
-    axis = (stop - start) / np.linalg.norm(stop - start)
-    mirrored = np.abs(canvas.x)
-    along = (mirrored - start[0]) * axis[0] + (canvas.y - start[1]) * axis[1]
-    across = (canvas.y - start[1]) * axis[0] - (mirrored - start[0]) * axis[1]
+    along, across = _arm(canvas)
     canvas.area(np.ones_like(along), palette.sleeve)
-    bent = along - 0.9 * across * across
-    for k in range(8):
-        centre = 0.045 + 0.068 * k
-        band = 0.016 + 0.003 * ((k * 7) % 3 - 1) - np.abs(bent - centre)
+    bent = along - 0.8 * across * across
+    for k in range(7):
+        band = 0.016 + 0.003 * ((k * 7) % 3 - 1) - np.abs(bent - 0.080 - 0.066 * k)
         canvas.area(band, palette.stripe)
-    cuff = bent - 0.545
+    canvas.stroke(along - 0.035, 0.009, 0.8)
+    cuff = bent - 0.512
     canvas.area(cuff, palette.trim)
-    canvas.stroke(cuff, 0.010)
-    elbow = float((middle - start) @ axis)
+    canvas.stroke(cuff, 0.008)
+    canvas.stroke(bent - 0.545, 0.009)
     for shift in (-0.018, 0.014):
-        canvas.stroke(np.where(across < -0.012, bent - elbow - shift - 0.35 * across, 1.0), 0.006, 0.6)
-    canvas.hatch(smoothstep(-0.015, -0.04, across) * 0.95, 1.15, 0.024, 0.42)
+        canvas.stroke(np.where(across < -0.012, bent - 0.294 - shift - 0.35 * across, 1.0), 0.006, 0.6)
+    canvas.hatch(smoothstep(-0.015, -0.04, across), 1.15, 0.024, 0.42)
 
 
 def _hands(canvas: _Canvas, palette: Palette) -> None:
