@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-CELLS = 32
+CELLS = 24
 """Atlas cells along each axis of the rest box."""
 
-BLUR = 0.025
+BLUR = 0.04
 """Standard deviation of the atlas' blur, as a share of the rest box's longest side."""
 
 _SAMPLES = 4000

@@ -148,10 +148,11 @@ def prepare(exemplar: ExemplarData, *, trim_halo: bool = True) -> PreparedExempl
     signed = torch.where(sheet.part > 0, found.distance, -found.distance)[0, 0].numpy()
     change = (on_white(sheet.target) - on_white(sheet.color))[0].norm(dim=0).numpy()
     drawn = change > INK_STEP
-    profile = measure_line(signed, drawn, (sheet.weight[0, 0] > 0.5).numpy())
+    counted = (sheet.weight[0, 0] > 0.5).numpy()
+    profile = measure_line(signed, drawn, counted)
     if trim_halo and profile.halo:
         sheet = Sheet(**{**sheet.__dict__, "target": without_halo(sheet.target, profile.halo)})
-    core = drawn & (signed >= profile.start) & (signed <= profile.stop)
+    core = drawn & counted & (signed >= profile.start) & (signed <= profile.stop)
     ink = _nearest(srgb_encode(straight(sheet.target)), core if core.any() else sheet.part[0, 0].numpy() > 0)
     figure = Figure(
         sheet,
