@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -18,6 +19,9 @@ import pytest
 import toy_stage
 
 from osf_pipeline.execution import run_local
+from osf_pipeline.ingest.stage import ingest_shot
+from osf_pipeline.layout import Layout
+from osf_pipeline.store.version import current
 
 pytestmark = pytest.mark.integration
 RAY = str(Path(sys.executable).parent / "ray")
@@ -78,3 +82,28 @@ def test_a_submitted_job_equals_the_plain_loop(head: str, tmp_path: Path) -> Non
     assert done.returncode == 0, done.stdout + done.stderr
     assert "3 shards done" in done.stdout
     assert {p.name: p.read_bytes() for p in job.iterdir()} == {p.name: p.read_bytes() for p in loop.iterdir()}
+
+
+def test_the_osf_command_runs_as_a_job(head: str, root: Path, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    osf = str(Path(sys.executable).parent / "osf")
+    done = subprocess.run(
+        [
+            RAY, "job", "submit", "--address", head, "--",
+            osf, "ingest", "figure", "--backend", "ray", "--address", "auto",
+            "--root", str(root), "--report", str(report),
+        ],
+        capture_output=True, text=True, check=False, timeout=240, env={**os.environ, "PYTHONWARNINGS": ""},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = json.loads(report.read_text())
+    assert told["exit_code"] == 0
+    assert told["results"][0]["frames"] == 10
+    submitted = current(Layout.of(str(root)).store("figure", "gbuffer"))
+    looped = shutil.copytree(root, tmp_path / "loop", ignore=shutil.ignore_patterns("stores"))
+    ingest_shot(Layout.of(str(looped)), "figure")
+    plain = current(Layout.of(str(looped)).store("figure", "gbuffer"))
+    assert submitted is not None
+    assert plain is not None
+    assert submitted.id == plain.id
+    assert submitted.record["shards"] == plain.record["shards"]
