@@ -15,6 +15,7 @@ import numpy as np
 
 from osf_pipeline.buffers import GBUFFER
 from osf_pipeline.config import ShotConfig, dump_yaml
+from osf_pipeline.errors import RequestError
 from osf_pipeline.execution import Progress
 from osf_pipeline.exr.write import write_exr
 from osf_pipeline.layout import join
@@ -71,8 +72,13 @@ def frame_name(pattern: str, frame: int) -> str:
 
     >>> frame_name("figure.####.exr", 7)
     'figure.0007.exr'
+
+    Raises:
+        RequestError: for a pattern without one run of `#`.
     """
     hashes = pattern.count("#")
+    if not hashes or "#" * hashes not in pattern:
+        raise RequestError("the pattern has no place for a frame number", source=pattern, fix="Write name.####.exr.")
     return pattern.replace("#" * hashes, f"{frame:0{hashes}d}")
 
 

@@ -167,14 +167,14 @@ def _ellipse(canvas: _Canvas, x: float, y: float, rx: float, ry: float) -> np.nd
     return np.where(canvas.front, (1 - away) * min(rx, ry), -1.0)
 
 
-def _path(canvas: _Canvas, *points: tuple[float, float]) -> np.ndarray:
-    """Distance to a polyline on the front."""
+def _path(canvas: _Canvas, *points: tuple[float, float], both_sides: bool = False) -> np.ndarray:
+    """Distance to a polyline seen from the front; 1 on the back unless it is drawn on both sides."""
     best = np.full(len(canvas.x), 1.0)
     for (ax, ay), (bx, by) in pairwise(points):
         dx, dy = bx - ax, by - ay
         along = np.clip(((canvas.x - ax) * dx + (canvas.y - ay) * dy) / (dx * dx + dy * dy), 0, 1)
         best = np.minimum(best, np.hypot(canvas.x - ax - along * dx, canvas.y - ay - along * dy))
-    return np.where(canvas.front, best, 1.0)
+    return best if both_sides else np.where(canvas.front, best, 1.0)
 
 
 def _arc(
@@ -203,20 +203,14 @@ def _head(canvas: _Canvas, palette: Palette) -> None:
     for side in (-1, 1):
         # Locks that follow the fringe, a spiral in each bun.
         for k in range(4):
-            lock = _arc(
-                side * 0.135,
-                0.755,
-                0.165 - 0.035 * k,
-                0.125 - 0.030 * k,
-                200 if side < 0 else 215,
-                325 if side < 0 else 340,
-            )
+            turn_from = 200 if side < 0 else 215
+            lock = _arc(side * 0.135, 0.755, 0.165 - 0.035 * k, 0.125 - 0.030 * k, turn_from, turn_from + 125)
             canvas.stroke(np.where(hair > 0.006, _path(canvas, *lock), 1.0), 0.006, 0.55 - 0.06 * k)
         turn = np.linspace(0, 4.2 * np.pi, 26)
         spiral = [
             (side * (0.245 + 0.006 * t * float(np.cos(t))), 0.81 + 0.006 * t * float(np.sin(t))) for t in turn.tolist()
         ]
-        canvas.stroke(np.where(y > 0.70, _anywhere(canvas, spiral), 1.0), 0.006, 0.55)
+        canvas.stroke(np.where(y > 0.70, _path(canvas, *spiral, both_sides=True), 1.0), 0.006, 0.55)
         # Eyes: tall dots with a glint, a lid stroke, a loose brow.
         ex = side * 0.108
         eye = _ellipse(canvas, ex, 0.535, 0.023, 0.035)
@@ -235,15 +229,6 @@ def _head(canvas: _Canvas, palette: Palette) -> None:
     canvas.stroke(_path(canvas, (-0.066, 0.440), (-0.056, 0.428)), 0.008, 0.8)
     canvas.hatch(_side(canvas, 0.10, 0.25) * smoothstep(0.50, 0.44, y) * canvas.front, 0.75, 0.022, 0.38)
     canvas.hatch(_side(canvas, 0.20, 0.07) * (y > 0.72), 0.9, 0.022, 0.4)
-
-
-def _anywhere(canvas: _Canvas, points: list[tuple[float, float]]) -> np.ndarray:
-    """Distance to a polyline seen from the front, also on the back."""
-    front = canvas.front
-    canvas.front = np.ones_like(front)
-    distance = _path(canvas, *points)
-    canvas.front = front
-    return distance
 
 
 def _tunic(canvas: _Canvas, palette: Palette) -> None:

@@ -15,7 +15,7 @@ from osf_pipeline.errors import RequestError
 from osf_pipeline.render.frame import render_frame
 from osf_pipeline.render.raycast import Posed
 from osf_pipeline.render.scene import Light, Mesh, Scene, Texture, VertexColor
-from osf_pipeline.render.sequence import RayCastRenderer, neighbours
+from osf_pipeline.render.sequence import RayCastRenderer, frame_name, neighbours
 from osf_pipeline.render.view import View
 from osf_pipeline.sample.make import ball
 from osf_pipeline.shots import FrameRange
@@ -204,6 +204,12 @@ def test_a_sequence_has_named_channels_header_and_shot(tmp_path: Path) -> None:
 
 def test_neighbours_end_at_the_range() -> None:
     assert neighbours(FrameRange.parse("1-5x2")) == [(None, 1, 3), (1, 3, 5), (3, 5, None)]
+
+
+@pytest.mark.parametrize("pattern", ["*.exr", "a.##.b.##.exr"])
+def test_a_pattern_without_a_frame_number_is_refused(pattern: str) -> None:
+    with pytest.raises(RequestError, match="frame number"):
+        frame_name(pattern, 1)
 
 
 def test_id_zero_is_refused() -> None:
