@@ -1,7 +1,7 @@
 """Colour on numpy arrays: the sRGB curve, alpha, compositing, CIE Lab.
 
-Belongs here: per-pixel colour maths of pictures for people and for metrics. Does not: tensors (`model.color`), files, or
-display transforms of a show.
+Belongs here: per-pixel colour maths of pictures for people and for metrics. Does not: tensors (`model.color`),
+files, or display transforms of a show.
 
 Layers are `(channel, y, x)`; RGBA layers are premultiplied and scene-linear unless a name says otherwise. Linear RGB
 has the Rec. 709 primaries and a D65 white.

@@ -9,6 +9,7 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def _packages() -> Iterator[Check]:
     for distribution, module in IMPORTS.items():
         yield _attempt(
             distribution,
-            lambda module=module, name=distribution: (importlib.import_module(module), version(name))[1],
+            partial(_import, module, distribution),
             f"Install it again: pip install -c constraints.txt -e . (missing: {distribution}).",
         )
     try:
@@ -57,6 +58,11 @@ def _packages() -> Iterator[Check]:
     except PackageNotFoundError:
         return
     yield Check("torchvision", False, found, "pip uninstall torchvision: it replaces the pinned torch and is not used.")
+
+
+def _import(module: str, distribution: str) -> str:
+    importlib.import_module(module)
+    return version(distribution)
 
 
 def _weights() -> Iterator[Check]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import fsspec
@@ -17,7 +17,6 @@ import pandas as pd
 
 from osf_pipeline.color import decode_srgb
 from osf_pipeline.config import ShotConfig
-from osf_pipeline.delivery.stage import RECORD as DELIVERY_RECORD
 from osf_pipeline.evaluation.baselines import TextureLookup
 from osf_pipeline.evaluation.evaluate import Candidate, Evaluator, csv, headline, markdown
 from osf_pipeline.evaluation.regions import REGIONS
@@ -25,12 +24,14 @@ from osf_pipeline.execution import Progress
 from osf_pipeline.exr.sequence import find_sequence
 from osf_pipeline.layout import Layout, join
 from osf_pipeline.results import StageResult
+from osf_pipeline.shots import FrameRange
 from osf_pipeline.store.files import read_json, write_bytes, write_json
 from osf_pipeline.store.version import Version, reopen, require
 
 STAGE_VERSION = 1
 OURS = "ours"
 FOLDER, SUMMARY = "evaluation", "summary.json"
+REVIEW, REVIEW_RECORD = "review", "review.json"
 COLUMNS = ("st_lpips", "ciede2000", "contour_f1", "contour_recall", "contour_precision")
 
 
@@ -61,6 +62,85 @@ def evaluate_shot(layout: Layout, shot: str, progress: Progress | None = None) -
         metadata |= {"metrics": summary["table"], "markdown": join(url, "metrics.md"), "csv": join(url, "metrics.csv")}
     seconds = time.monotonic() - began
     return StageResult(shot, "evaluation", version.id, url, reused, len(version.frames), seconds, metadata)
+
+
+def review_shot(layout: Layout, shot: str, progress: Progress | None = None) -> StageResult:
+    """Make the review page of the current stylized version: `deliveries/<shot>/<id>/review/index.html`.
+
+    Raises:
+        RequestError: when the shot is not stylized yet.
+        InputDataError: when a truth file is missing or damaged.
+    """
+    began = time.monotonic()
+    version = require(layout.store(shot, "stylized"), "stylize", shot)
+    folder = layout.delivery(shot, version.id)
+    url = join(folder, REVIEW)
+    evaluated = read_json(join(folder, FOLDER, SUMMARY))
+    wanted = {"version": STAGE_VERSION, "evaluation": evaluated and evaluated["of"]}
+    record = read_json(join(url, REVIEW_RECORD))
+    reused = record is not None and record["of"] == wanted
+    if not reused:
+        _review(layout, shot, version, url, progress)
+        write_json(join(url, REVIEW_RECORD), {"of": wanted})
+    page = join(url, "index.html")
+    fs, sheet = fsspec.core.url_to_fs(join(url, "sheet.png"))
+    seconds = time.monotonic() - began
+    metadata = {"page": page, "frames": str(FrameRange.of(version.frames))}
+    return StageResult(
+        shot, "review", version.id, page, reused, len(version.frames), seconds, metadata, fs.cat_file(sheet)
+    )
+
+
+def _review(layout: Layout, shot: str, version: Version, url: str, progress: Progress | None) -> None:
+    from osf_pipeline.evaluation.review import ReviewData, ReviewFrame, frame_views, write_review
+    from osf_pipeline.evaluation.truth import read_truth
+    from osf_pipeline.guidance.stage import guide_picture
+
+    config = layout.shot_config(shot)
+    gbuffer = reopen(layout.store(shot, "gbuffer"), version.record["inputs"]["gbuffer"])
+    guidance = reopen(layout.store(shot, "guidance"), version.record["inputs"]["guidance"])
+    truths = truth_files(layout, shot, config)
+
+    def frames() -> Iterator[ReviewFrame]:
+        for i, number in enumerate(version.frames):
+            guides = _frame(guidance, i, ("contour", "contour_side", "revealed"))
+            yield frame_views(
+                number,
+                _frame(gbuffer, i, ("color",))["color"],
+                _frame(version, i, ("beauty", "line", "fill")),
+                guide_picture(guides),
+                guides["revealed"][0],
+                read_truth(truths[number]).beauty if number in truths else None,
+            )
+            if progress:
+                progress(i + 1, len(version.frames), "review")
+
+    models = version.record["inputs"]["models"]
+    provenance = [
+        ("stylized", version.id),
+        ("G-buffers", f"{gbuffer.id}, tier {gbuffer.attributes['tier']}"),
+        ("guidance", guidance.id),
+        *((f"model of {style}", f"{m['model']} version {m['version']}") for style, m in models.items()),
+        *((f"weights of {style}", m["sha256"]) for style, m in models.items()),
+        ("code", version.record["provenance"]["code"]),
+        ("published", version.record["provenance"]["published"]),
+        ("truth", _describe(truths)),
+    ]
+    delivered = read_json(join(layout.delivery(shot, version.id), "delivery.json"))
+    links = [("EXR", "../exr/"), ("PNG", "../png/"), ("Video", f"../{delivered['video']}")] if delivered else []
+    if load_table(layout, shot, version.id) is not None:
+        links.append(("Metrics", "../evaluation/metrics.csv"))
+    height, width = version.shape
+    data = ReviewData(
+        shot=shot,
+        subtitle=f"{FrameRange.of(version.frames)}, {width}×{height}, {config.fps:g} fps",
+        fps=config.fps,
+        metrics=load_table(layout, shot, version.id),
+        curves=load_table(layout, shot, version.id, "curves"),
+        provenance=provenance,
+        files=links,
+    )
+    write_review(url, data, frames())
 
 
 def truth_files(layout: Layout, shot: str, config: ShotConfig) -> dict[int, str]:
@@ -143,9 +223,9 @@ def _short(table: pd.DataFrame, regions: list[str]) -> list[dict[str, Any]]:
     chosen = table[table["metric"].isin(COLUMNS) & table["region"].isin(regions)]
     wide = chosen.pivot_table(index=["region", "method"], columns="metric", values="value", sort=False, dropna=False)
     rows = []
-    for (region, method), values in wide.iterrows():  # type: ignore[misc]
-        numbers = {name: round(float(values[name]), 4) for name in COLUMNS if not pd.isna(values[name])}
-        rows.append({"region": region, "method": method, **numbers})
+    for row in wide.reset_index().to_dict("records"):
+        numbers = {name: round(float(row[name]), 4) for name in COLUMNS if name in row and not pd.isna(row[name])}
+        rows.append({"region": row["region"], "method": row["method"], **numbers})
     return rows
 
 
@@ -153,6 +233,3 @@ def load_table(layout: Layout, shot: str, version_id: str, name: str = "metrics"
     """A table that `evaluate_shot` wrote for a version, or None."""
     fs, path = fsspec.core.url_to_fs(join(layout.delivery(shot, version_id), FOLDER, f"{name}.csv"))
     return pd.read_csv(io.BytesIO(fs.cat_file(path))) if fs.exists(path) else None
-
-
-__all__ = ["DELIVERY_RECORD", "evaluate_shot", "load_table", "truth_files"]

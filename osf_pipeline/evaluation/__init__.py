@@ -1,0 +1,1 @@
+"""Measuring stylized frames against the truth, and pages to look at them."""

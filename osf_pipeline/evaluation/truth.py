@@ -1,0 +1,142 @@
+"""What a frame should look like, from two kinds of source.
+
+Belongs here: reading truth and completing it. Does not: scores (`metrics`), files of other kinds.
+
+Two kinds:
+    * The styled truth of a generated shot (EXR): exact layers, exact distance to the geometric contours.
+    * Reference pictures (PNG): `<frame>_stylized.png` and `<frame>_contour.png`, the line alone; distances are then
+      measured from the centre of the line, and a line deeper inside the figure than a stroke is an occlusion contour.
+
+A line is drawn on the near side of its contour, so its centre lies half a stroke inside. Lines are therefore compared
+centre to centre, and the distance to the geometric contour is a metric of its own with the truth's value beside it.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import fsspec
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+from scipy import ndimage
+
+from osf_pipeline.buffers import CONTOUR_RANGE
+from osf_pipeline.color import from_straight_srgb
+from osf_pipeline.errors import InputDataError
+from osf_pipeline.evaluation.lines import distance_to, layer_mask, stroke_width, thin
+from osf_pipeline.exr.read import read_exr
+
+INNER_MARGIN = 3.0
+"""Pixels beyond a stroke's width from the silhouette at which a reference line counts as an occlusion contour."""
+
+
+@dataclass(frozen=True)
+class FrameTruth:
+    """The truth of one frame.
+
+    Attributes:
+        beauty: (4, y, x) float32, premultiplied, scene-linear.
+        line: (y, x) float32, opacity of the line.
+        contour: (y, x) float32 pixels to the nearest contour, truncated at `CONTOUR_RANGE`.
+        occlusion: likewise, to the nearest contour with a surface behind it.
+        revealed: (y, x) bool, hidden in the previous frame; None where the source does not tell.
+    """
+
+    beauty: np.ndarray
+    line: np.ndarray
+    contour: np.ndarray
+    occlusion: np.ndarray
+    revealed: np.ndarray | None = None
+
+    @cached_property
+    def line_mask(self) -> np.ndarray:
+        """(y, x) bool."""
+        return layer_mask(self.line)
+
+    @cached_property
+    def centre(self) -> np.ndarray:
+        """(y, x) bool, the centre line."""
+        return thin(self.line_mask)
+
+    @cached_property
+    def stroke(self) -> float:
+        """Median line width in pixels; NaN without a line."""
+        return stroke_width(self.line_mask, self.centre)
+
+
+def from_channels(channels: Mapping[str, np.ndarray]) -> FrameTruth:
+    """Truth of a generated frame.
+
+    Args:
+        channels: (y, x) planes `R G B A`, `line.A`, `contour.distance`, `occlusion.distance`, `revealed.Y`.
+
+    Raises:
+        KeyError: when one is absent.
+    """
+    beauty = np.stack([channels[name] for name in "RGBA"]).astype(np.float32)
+    line, contour, occlusion = (
+        channels[name].astype(np.float32) for name in ("line.A", "contour.distance", "occlusion.distance")
+    )
+    return FrameTruth(beauty, line, contour, occlusion, channels["revealed.Y"] > 0.5)
+
+
+def from_reference(stylized: np.ndarray, contour: np.ndarray) -> FrameTruth:
+    """Truth from reference pictures.
+
+    Args:
+        stylized: (y, x, 4) uint8, sRGB, straight alpha.
+        contour: (y, x) uint8, opacity of its line.
+    """
+    beauty, line = from_straight_srgb(stylized), contour.astype(np.float32) / 255
+    mask = layer_mask(line)
+    centre = thin(mask)
+    inside = ndimage.distance_transform_edt(np.pad(beauty[3] > 0.5, 1))[1:-1, 1:-1]
+    # Without a line there is no stroke, and no pixel of `centre` for the comparison with NaN to matter.
+    inner = centre & (inside > stroke_width(mask, centre) + INNER_MARGIN)
+    near, occluding = (np.minimum(distance_to(where), CONTOUR_RANGE) for where in (centre, inner))
+    return FrameTruth(beauty, line, near, occluding)
+
+
+TRUTH_CHANNELS = (*"RGBA", "line.A", "contour.distance", "occlusion.distance", "revealed.Y")
+
+
+def read_truth(url: str) -> FrameTruth:
+    """Read the truth of one frame.
+
+    Args:
+        url: an EXR of `osf sample`, or `..._stylized.png` with `..._contour.png` beside it.
+
+    Raises:
+        InputDataError: for a missing or damaged file, a missing channel, or two pictures of different size.
+    """
+    if not url.endswith(".png"):
+        return from_channels(read_exr(url, TRUTH_CHANNELS).channels)
+    line_url = url.removesuffix("_stylized.png") + "_contour.png"
+    stylized, picture = np.array(_read_png(url).convert("RGBA")), _read_png(line_url)
+    # Either a mask, or the line as a transparent picture.
+    contour = np.array(picture.getchannel("A") if "A" in picture.getbands() else picture.convert("L"))
+    if stylized.shape[:2] != contour.shape:
+        raise InputDataError(
+            "the reference and its line differ in size", file=line_url, size=contour.shape[::-1],
+            expected=stylized.shape[1::-1], fix="Export both from one picture.",
+        )  # fmt: skip
+    return from_reference(stylized, contour)
+
+
+def _read_png(url: str) -> Image.Image:
+    fs, path = fsspec.core.url_to_fs(url)
+    try:
+        picture = Image.open(io.BytesIO(fs.cat_file(path)))
+        picture.load()
+    except FileNotFoundError as error:
+        raise InputDataError(
+            "no such reference picture",
+            file=url,
+            fix="References are `<frame>_stylized.png` and `<frame>_contour.png`.",
+        ) from error
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        raise InputDataError("no readable picture", file=url, problem=str(error), fix="Export it again.") from error
+    return picture
