@@ -51,7 +51,7 @@ def display(layer: np.ndarray, background: Background | float = "white") -> np.n
     """
     grey = BACKGROUNDS[background] if isinstance(background, str) else background
     layer = layer.astype(np.float32)
-    linear = layer[:3] + (1 - layer[3:]) * decode_srgb(np.float32(grey))
+    linear = layer[:3] + (1 - layer[3:]) * decode_srgb(np.array(grey, np.float32))
     return encode_srgb(np.clip(linear, 0, 1)).astype(np.float32)
 
 

@@ -38,8 +38,9 @@ class OsfError(ValueError):
     def from_json(text: str) -> OsfError:
         """The error `to_json` wrote, as the same class."""
         fields = json.loads(text)
-        classes = {cls.__name__: cls for cls in (OsfError, *OsfError.__subclasses__())}
-        return classes[fields["type"]](fields["what"], fix=fields["fix"], **fields["where"])
+        classes: list[type[OsfError]] = [OsfError, *OsfError.__subclasses__()]
+        (kind,) = (cls for cls in classes if cls.__name__ == fields["type"])
+        return kind(fields["what"], fix=fields["fix"], **fields["where"])
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Keep keyword arguments where a library pickles the error."""

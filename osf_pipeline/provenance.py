@@ -10,7 +10,7 @@ from pathlib import Path
 
 @functools.cache
 def code_revision() -> str:
-    """`<package version>+<git revision>` of the running code, `.dirty` when changed; only the package version outside git."""
+    """`<package version>+<git revision>`, `.dirty` when changed; the package version alone outside git."""
     try:
         package = version("osf-pipeline")
     except PackageNotFoundError:

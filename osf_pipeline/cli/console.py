@@ -52,7 +52,7 @@ def progress_lines(stream: Any = None) -> Progress:
     def show(done: int, total: int, text: str) -> None:
         now = time.monotonic()
         finished = done >= total
-        stage = text.split()[0]
+        stage = text.split(maxsplit=1)[0]
         if stage == state["stage"] and not finished and now - state["last"] < (0.1 if out.isatty() else 1.0):
             return
         state.update(last=now, stage=stage)

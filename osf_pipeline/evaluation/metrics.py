@@ -52,9 +52,7 @@ METRICS = {
     "contour_distance": Metric("to contour px", "none", 2, "from the drawn line's centre to the geometric contour"),
     "line_width": Metric("width px", "none", 2, "of the drawn line, where it matches the true line"),
     # No direction is better by itself: a line that is never drawn never flickers. Read it beside the recall.
-    "flicker": Metric(
-        "flicker", "none", 3, "share of the true line that is drawn in one of two successive frames only"
-    ),
+    "flicker": Metric("flicker", "none", 3, "share of the true line drawn in one of two successive frames only"),
     "layer_f1": Metric("layer F1", "high", 3, "contour F1 of the line layer itself"),
     "layer_recall": Metric("layer recall", "high", 3, "contour recall of the line layer itself"),
     "layer_precision": Metric("layer precision", "high", 3, "contour precision of the line layer itself"),
