@@ -154,7 +154,7 @@ def _summarize(samples: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     parts = [out[out["metric"] != "mse"], psnr]
     for kind in ("contour", "layer"):
         recall, precision = (out[out["metric"] == f"{kind}_{name}"].set_index(by) for name in ("recall", "precision"))
-        both = recall.join(precision, rsuffix="_p")
+        both = recall.merge(precision, how="left", left_index=True, right_index=True, suffixes=("", "_p"))
         value = (2 * both["value"] * both["value_p"] / (both["value"] + both["value_p"])).to_numpy(copy=True)
         # Nothing drawn where a line should be, or the other way round, is a plain failure.
         missed = (both["value"].fillna(0) + both["value_p"].fillna(0) == 0) & (both["pixels"] + both["pixels_p"] > 0)

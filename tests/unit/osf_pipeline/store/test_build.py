@@ -7,7 +7,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ FRAMES = FrameRange.parse("1001-1010")
 class Paint:
     """Writes value = frame * gain, and a mask of zeros: background everywhere must still be stored."""
 
-    calls: list[int] = []
+    calls: ClassVar[list[int]] = []
 
     def __init__(self, job: Json) -> None:
         self.gain, self.fail_at = job["gain"], job.get("fail_at")
