@@ -5,6 +5,7 @@ Belongs here: the truncated distance transform. Does not: what is marked (`conto
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -70,7 +71,9 @@ def nearest(marked_B1HW: Tensor, reach: int) -> Nearest:
     across, down = ((best >> _BITS) & mask) - (reach + 1), (best & mask) - reach
     own = torch.arange(height * width, device=best.device).view(1, 1, height, width)
     index = torch.where(found, own + down * width + across, own)
-    return Nearest(squared.clamp(max=reach * reach).float().sqrt(), found, index)
+    # Vectorised square roots differ in the last bit between CPUs; a table does not.
+    roots = torch.tensor([math.sqrt(d) for d in range(reach * reach + 1)], device=best.device)
+    return Nearest(roots[squared.clamp(max=reach * reach)], found, index)
 
 
 def at(values_BCHW: Tensor, index_B1HW: Tensor) -> Tensor:

@@ -245,5 +245,5 @@ def _motion(step: np.ndarray, valid: np.ndarray, box: Box) -> Motion:
 
 
 def _tensor(array: np.ndarray, box: Box) -> torch.Tensor:
-    """(1, C, h, w) tensor of one frame inside the box."""
-    return torch.from_numpy(np.ascontiguousarray(array[:, box[0], box[1]]))[None]
+    """(1, C, h, w) tensor of one frame inside the box; a copy, as arrays from a worker's store may be read-only."""
+    return torch.from_numpy(array[:, box[0], box[1]].copy())[None]

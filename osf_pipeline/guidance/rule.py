@@ -51,9 +51,9 @@ def shot_rule(
     else:
         try:
             pixel = estimate_pixel(
-                torch.from_numpy(frames["rest_position"]),
-                torch.from_numpy(frames["normal"]),
-                torch.from_numpy(frames["part_id"].astype(np.int32)),
+                torch.tensor(frames["rest_position"]),
+                torch.tensor(frames["normal"]),
+                torch.tensor(frames["part_id"].astype(np.int32)),
             )
         except ValueError as error:
             raise InputDataError(

@@ -1,0 +1,239 @@
+import dataclasses
+
+import pytest
+import torch
+
+from model import reference
+from model.contours import (
+    CONTOUR_RANGE,
+    ContourRule,
+    contours,
+    creases,
+    estimate_pixel,
+    motion_contours,
+    rule_for,
+    seeds,
+    without_specks,
+)
+from osf_pipeline import buffers
+
+RULE = ContourRule(pixel=1, depth_gap=4, rest_gap=6, min_size=1)
+
+
+class Scene:
+    """Flat sheets facing the camera; one pixel is one unit, and rest positions equal image positions plus an offset."""
+
+    def __init__(self, height: int = 40, width: int = 48) -> None:
+        self.depth = torch.full((1, 1, height, width), torch.inf)
+        self.rest = torch.zeros(1, 3, height, width)
+        self.normal = torch.zeros(1, 3, height, width)
+        self.part = torch.zeros(1, 1, height, width, dtype=torch.int32)
+        self.object = torch.zeros(1, 1, height, width, dtype=torch.int32)
+
+    def sheet(self, rows: slice, columns: slice, depth, part=1, offset=0.0, owner=1) -> "Scene":
+        y, x = torch.meshgrid(*map(torch.arange, self.depth.shape[2:]), indexing="ij")
+        place = (..., rows, columns)
+        self.depth[place] = depth
+        self.rest[place] = (torch.stack([x, y, torch.zeros_like(x)])[None] + offset).float()[place]
+        self.normal[place] = torch.tensor([0, 0, 1.0]).view(1, 3, 1, 1)
+        self.part[place], self.object[place] = part, owner
+        return self
+
+    def seeds(self, rule: ContourRule = RULE) -> torch.Tensor:
+        return seeds(self.depth, self.rest, self.part, self.object, rule)[0, 0]
+
+    def contours(self, rule: ContourRule = RULE):
+        return contours(self.depth, self.rest, self.normal, self.part, self.object, rule)
+
+
+BODY = slice(5, 35), slice(5, 43)
+ARM = slice(15, 25), slice(15, 30)
+
+
+def ring(rows: slice, columns: slice, height: int = 40, width: int = 48) -> torch.Tensor:
+    """The outermost pixels of a box."""
+    found = torch.zeros(height, width, dtype=torch.bool)
+    found[rows, columns] = True
+    found[rows.start + 1 : rows.stop - 1, columns.start + 1 : columns.stop - 1] = False
+    return found
+
+
+def test_range_is_the_stored_one():
+    assert CONTOUR_RANGE == buffers.CONTOUR_RANGE
+
+
+def test_silhouette_is_the_outermost_pixels():
+    assert torch.equal(Scene().sheet(*BODY, 50).seeds(), ring(*BODY))
+
+
+def test_a_part_in_front_owns_its_outline_and_the_one_behind_gets_none():
+    scene = Scene().sheet(*BODY, 50).sheet(*ARM, 40, part=2, offset=100)
+    assert torch.equal(scene.seeds(), ring(*BODY) | ring(*ARM))
+
+
+def test_a_part_behind_a_hole_leaves_the_line_on_the_near_rim():
+    scene = Scene().sheet(*BODY, 40).sheet(*ARM, 50, part=2, offset=100)
+    rim = torch.zeros(40, 48, dtype=torch.bool)
+    rim[14, 15:30] = rim[25, 15:30] = rim[15:25, 14] = rim[15:25, 30] = True
+    assert torch.equal(scene.seeds(), ring(*BODY) | rim)
+
+
+@pytest.mark.parametrize(
+    ("depth", "offset", "drawn"), [(45, 100, True), (46.5, 100, False), (40, 0, False), (40, 7, True)]
+)
+def test_parts_need_both_the_depth_gap_and_the_rest_gap(depth, offset, drawn):
+    scene = Scene().sheet(*BODY, 50).sheet(*ARM, depth, part=2, offset=offset)
+    assert scene.seeds()[18, 15] == drawn
+
+
+def test_objects_need_the_depth_gap_alone():
+    assert Scene().sheet(*BODY, 50).sheet(*ARM, 40, owner=2).seeds()[18, 15]
+    assert not Scene().sheet(*BODY, 50).sheet(*ARM, 47, owner=2, offset=100).seeds()[18, 15]
+
+
+def test_contact_is_drawn_on_request_only_and_on_one_side_only():
+    scene = Scene().sheet(*BODY, 50).sheet(*ARM, 49.9, part=2, offset=100)
+    assert torch.equal(scene.seeds(), ring(*BODY))
+    assert torch.equal(scene.seeds(dataclasses.replace(RULE, contact=True)), ring(*BODY) | ring(*ARM))
+
+
+def test_one_part_may_pass_behind_itself_but_a_slope_does_not():
+    fold = Scene().sheet(*BODY, 50).sheet(*ARM, 40, offset=100)
+    assert torch.equal(fold.seeds(), ring(*BODY) | ring(*ARM))
+    slope = Scene().sheet(*BODY, 50)
+    x = torch.arange(48.0)
+    slope.depth = torch.where(slope.depth.isfinite(), 50 + 10 * x, slope.depth)  # 10 units a pixel, everywhere
+    slope.rest[:, 2] = 10 * x
+    assert torch.equal(slope.seeds(), ring(*BODY))
+
+
+def test_a_rim_pixel_before_background_is_no_far_surface():
+    scene = Scene().sheet(*BODY, 50)
+    scene.depth[..., 5:35, 42] = 70  # the last pixel falls away steeply
+    scene.rest[..., 5:35, 42] += 20
+    assert not scene.seeds()[8:30, 41].any()
+    scene.sheet(slice(5, 35), slice(43, 48), 70, offset=20)  # no longer a rim
+    assert scene.seeds()[8:30, 41].all()
+
+
+def test_the_pictures_edge_is_no_silhouette():
+    assert not Scene().sheet(slice(0, 40), slice(0, 48), 50).seeds().any()
+
+
+@pytest.mark.parametrize("contact", [False, True])
+@pytest.mark.parametrize("seed", range(8))
+def test_seeds_equal_the_definition_on_random_scenes(seed, contact):
+    generator = torch.Generator().manual_seed(seed)
+
+    def patches(low: int, high: int) -> torch.Tensor:
+        coarse = torch.randint(low, high, (1, 1, 6, 7), generator=generator).float()
+        return torch.nn.functional.interpolate(coarse, (17, 19), mode="nearest")
+
+    depth = 40 + 5 * patches(0, 4) + torch.randint(0, 5, (1, 1, 17, 19), generator=generator)
+    part, owner = patches(1, 4).int(), patches(1, 3).int()
+    background = patches(0, 5) == 0
+    depth[background], part[background], owner[background] = torch.inf, 0, 0
+    rest = torch.cat([8 * patches(0, 3) for _ in range(3)], 1)
+    rule = dataclasses.replace(RULE, contact=contact)
+    fast = seeds(depth, rest, part, owner, rule)[0, 0]
+    assert torch.equal(fast, reference.seeds(depth[0, 0], rest[0], part[0, 0], owner[0, 0], rule))
+    assert 0 < fast.sum() < fast.numel()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_specks_equal_the_flood_fill(seed):
+    marked = torch.rand(2, 1, 21, 26, generator=torch.Generator().manual_seed(seed)) < 0.18 + 0.05 * seed
+    for size in (1, 4, 9):
+        found = without_specks(marked, size)
+        for b in range(2):
+            assert torch.equal(found[b, 0], reference.without_specks(marked[b, 0], size))
+
+
+def test_specks_do_not_join_across_frames_or_rows():
+    marked = torch.zeros(2, 1, 3, 6, dtype=torch.bool)
+    marked[0, 0, 2], marked[1, 0, 0] = True, True
+    assert without_specks(marked, 6).sum() == 12
+    assert without_specks(marked, 7).sum() == 0
+    assert not without_specks(torch.zeros(1, 1, 3, 3, dtype=torch.bool), 1).any()
+    wrapped = torch.zeros(1, 1, 2, 4, dtype=torch.bool)
+    wrapped[0, 0, 0, 3] = wrapped[0, 0, 1, 0] = True
+    assert not without_specks(wrapped, 2).any()
+
+
+def test_specks_are_dropped_from_contours():
+    scene = Scene().sheet(*BODY, 50)
+    scene.depth[0, 0, 20, 20] = torch.inf  # a pinhole: four seeds around it
+    found = scene.contours(dataclasses.replace(RULE, min_size=9))
+    assert torch.equal(found.seed[0, 0], ring(*BODY))
+
+
+def test_distance_and_side_around_an_arm():
+    found = Scene().sheet(*BODY, 50).sheet(*ARM, 40, part=2, offset=100).contours()
+    distance, side = found.distance[0, 0], found.side[0, 0]
+    assert distance[20, 15:20].tolist() == [0, 1, 2, 3, 4]
+    assert distance[20, 12:15].tolist() == [3, 2, 1]
+    assert side[15:25, 15:30].all()  # the arm
+    assert side[20, 5:9].all()  # the body by its own outline
+    assert not side[20, 11:15].any()  # the body beside the arm
+    assert not side[:, :5].any()  # background
+    assert distance[12, 12] == pytest.approx(18**0.5)
+
+
+def test_a_surface_without_a_contour_in_range_owns_itself():
+    found = Scene(120, 120).sheet(slice(2, 118), slice(2, 118), 50).contours()
+    assert found.distance[0, 0, 60, 60] == CONTOUR_RANGE
+    assert found.side[0, 0, 60, 60]
+
+
+def test_a_rounded_rim_owns_its_line():
+    y, x = torch.meshgrid(torch.arange(80.0), torch.arange(80.0), indexing="ij")
+    height = (35**2 - (y - 40) ** 2 - (x - 40) ** 2).clamp(min=0).sqrt()
+    ball = Scene(80, 80).sheet(slice(0, 80), slice(0, 80), 50)
+    outside = height == 0
+    ball.depth = torch.where(outside, torch.inf, 50 - height)[None, None]
+    ball.rest = torch.stack([x, y, height])[None]
+    ball.part[0, 0][outside] = 0
+    found = ball.contours()
+    assert found.side[0, 0][~outside].float().mean() > 0.99
+    # Only the silhouette: the steep rim itself is no contour.
+    assert not found.seed[0, 0][height > 12].any()
+
+
+def test_creases_are_folds_within_one_part():
+    scene = Scene().sheet(*BODY, 50)
+    scene.normal[..., :, 24:] = torch.where(scene.part[..., 24:] > 0, torch.tensor([1.0, 0, 0]).view(1, 3, 1, 1), 0)
+    fold = creases(scene.normal, scene.part, scene.object)[0, 0]
+    assert (fold[5:35, 23:25] == 1).all()
+    assert fold.sum() == 60
+    scene.part[..., 24:] *= 2
+    assert not creases(scene.normal, scene.part, scene.object).any()
+
+
+def test_the_default_rule_counts_pixels_and_the_figures_size():
+    assert rule_for(0.5, 100) == ContourRule(0.5, 2.0, pytest.approx(1.8))
+
+
+def test_a_pixel_is_measured_on_surfaces_facing_the_camera():
+    scene = Scene().sheet(*BODY, 50)
+    scene.rest *= 0.25
+    scene.rest[..., 20:, :] *= 7  # slanted, turned away
+    scene.normal[:, 2, 20:] = 0.5
+    assert estimate_pixel(scene.rest, scene.normal, scene.part) == pytest.approx(0.25)
+    with pytest.raises(ValueError, match="face the camera"):
+        estimate_pixel(scene.rest, 0 * scene.normal, scene.part)
+
+
+def test_motion_contours_lie_where_neighbours_move_apart_on_the_side_in_front():
+    seen = torch.zeros(1, 1, 40, 48, dtype=torch.bool)
+    seen[(..., *BODY)] = True
+    motion = torch.zeros(1, 2, 40, 48)
+    motion[..., 24:43] = torch.tensor([-6.0, 0]).view(2, 1, 1)
+    uncovered = torch.zeros(1, 1, 40, 48)
+    uncovered[..., 18:24] = 1
+    found = motion_contours(seen, motion, uncovered, 9)
+    assert torch.equal(found.seed[0, 0, 10], ring(*BODY)[10] | (torch.arange(48) == 24))
+    assert found.side[0, 0, 20, 24:40].all()
+    assert not found.side[0, 0, 20, 18:24].any()
+    still = motion_contours(seen, None, uncovered, 9)
+    assert torch.equal(still.seed[0, 0], ring(*BODY))
+    assert torch.equal(still.side, seen)
