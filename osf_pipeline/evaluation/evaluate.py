@@ -162,10 +162,9 @@ def _summarize(samples: pd.DataFrame, by: list[str]) -> pd.DataFrame:
         score = recall.assign(metric=f"{kind}_f1", value=value, pixels=both["pixels"] + both["pixels_p"])
         parts.append(score.reset_index()[out.columns])
     whole = pd.concat([part for part in parts if len(part)], ignore_index=True)
-    order = {name: i for i, name in enumerate(METRICS)}
-    for key in by:
-        order |= {value: i for i, value in enumerate(whole[key].unique())}
-    return whole.sort_values([*by, "metric"], key=lambda column: column.map(order), ignore_index=True)
+    order = {key: {value: i for i, value in enumerate(whole[key].unique())} for key in by}
+    order["metric"] = {name: i for i, name in enumerate(METRICS)}
+    return whole.sort_values([*by, "metric"], key=lambda column: column.map(order[str(column.name)]), ignore_index=True)
 
 
 def headline(table: pd.DataFrame) -> dict[str, float]:

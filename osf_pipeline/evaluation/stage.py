@@ -224,7 +224,7 @@ def _short(table: pd.DataFrame, regions: list[str]) -> list[dict[str, Any]]:
     wide = chosen.pivot_table(index=["region", "method"], columns="metric", values="value", sort=False, dropna=False)
     rows = []
     for row in wide.reset_index().to_dict("records"):
-        numbers = {name: round(float(row[name]), 4) for name in COLUMNS if name in row and not pd.isna(row[name])}
+        numbers = {name: None if pd.isna(row[name]) else round(float(row[name]), 4) for name in COLUMNS if name in row}
         rows.append({"region": row["region"], "method": row["method"], **numbers})
     return rows
 

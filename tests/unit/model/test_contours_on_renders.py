@@ -34,7 +34,7 @@ def test_lines_on_crossing_limbs_agree_with_the_reference(shared_data):
     folder = shared_data / "renders" / "char1_zombie"
     rule = rule_for(2 / 512, float((BOX[1] - BOX[0]).max()))
     hit, total = np.zeros((2, 2)), np.zeros((2, 2))  # recall and precision, by inner and silhouette
-    for frame in (8, 16, 24):
+    for frame in range(1, 33, 4):
         g = buffers(folder / f"frame_{frame:04d}.exr")
         assert estimate_pixel(g["rest"], g["normal"], g["part"]) == pytest.approx(2 / 512, rel=0.05)
         found = contours(g["depth"], g["rest"], g["normal"], g["part"], g["part"].clamp(max=1), rule)
