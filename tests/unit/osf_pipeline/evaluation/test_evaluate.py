@@ -64,6 +64,14 @@ def test_a_method_without_a_line_fails_and_is_no_match(table):
     assert scores["ssim"] < 0.99
 
 
+def test_methods_named_like_regions_or_metrics_keep_their_order(box):
+    evaluator = Evaluator()
+    evaluator.add(1, box.truth, box.render, {"visible": Candidate(box.render), "ssim": Candidate(box.render)})
+    table = evaluator.table()
+    assert list(dict.fromkeys(table["region"])) == list(REGIONS)
+    assert list(dict.fromkeys(table["method"])) == ["visible", "ssim"]
+
+
 def test_a_line_that_flickers_is_counted_from_the_second_frame(box):
     evaluator = Evaluator()
     drawn, missed = Candidate(box.truth.beauty), Candidate(box.render)
@@ -132,6 +140,14 @@ def test_background_decides_what_is_seen(box):
         scores[background] = [of(table, method, "all")["ciede2000"] for method in ("none", "white")]
     assert scores["white"][0] == scores["white"][1]
     assert scores["black"][0] != scores["black"][1]
+
+
+def test_lines_are_looked_for_on_the_same_background(box):
+    evaluator = Evaluator(background="black")
+    evaluator.add(1, box.truth, box.render, {"truth": Candidate(box.truth.beauty)})
+    scores = of(evaluator.table(), "truth", "all")
+    assert scores["contour_f1"] == 1
+    assert scores["stray_ink"] == 0
 
 
 def test_parts_become_regions(box):

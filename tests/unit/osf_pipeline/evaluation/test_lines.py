@@ -70,6 +70,14 @@ def test_thinning_nothing_and_a_point():
     np.testing.assert_array_equal(thin(point), point)
 
 
+@pytest.mark.parametrize("turns", range(4))
+def test_a_corner_loses_its_inner_pixel_whichever_way_it_points(turns: int):
+    corner = np.rot90(np.array([[1, 1, 0], [1, 0, 0], [0, 0, 0]], bool), turns)
+    centre = thin(corner)
+    assert centre.sum() == 2
+    assert topology(centre) == (1, 1)
+
+
 def test_tidy_closes_pinholes_only():
     mask = STROKES["bar"].copy()
     mask[30, 30] = False

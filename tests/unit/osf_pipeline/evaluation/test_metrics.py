@@ -5,13 +5,13 @@ from scipy import ndimage
 from osf_pipeline.color import lab
 from osf_pipeline.evaluation.metrics import (
     Sampled,
+    TrueLine,
     ciede2000,
     flicker,
     line_metrics,
     perceptual_metric,
     picture_metrics,
     ssim,
-    tolerance,
 )
 from osf_pipeline.evaluation.truth import FrameTruth
 
@@ -153,7 +153,7 @@ def mean(sampled: Sampled) -> float:
 
 def test_the_true_line_scores_perfectly():
     truth = bar_truth()
-    scores = {name: mean(sampled) for name, sampled in line_metrics(truth.line_mask, truth).items()}
+    scores = {name: mean(sampled) for name, sampled in line_metrics(truth.line_mask, TrueLine.of_layer(truth)).items()}
     assert scores == {
         "contour_recall": 1,
         "contour_precision": 1,
@@ -166,8 +166,8 @@ def test_the_true_line_scores_perfectly():
 
 def test_a_line_shifted_within_the_tolerance_matches_and_shows_its_offset():
     truth = bar_truth()
-    assert tolerance(truth) == 2.5
-    scores = {name: mean(sampled) for name, sampled in line_metrics(bar(42), truth).items()}
+    assert TrueLine.of_layer(truth).reach == 2.5
+    scores = {name: mean(sampled) for name, sampled in line_metrics(bar(42), TrueLine.of_layer(truth)).items()}
     assert scores["contour_recall"] == scores["contour_precision"] == 1
     assert scores["offset"] == pytest.approx(2, abs=0.05)
     assert scores["contour_distance"] == pytest.approx(4, abs=0.1)
@@ -176,14 +176,14 @@ def test_a_line_shifted_within_the_tolerance_matches_and_shows_its_offset():
 
 @pytest.mark.parametrize("column", [43, 60])
 def test_a_line_shifted_beyond_the_tolerance_matches_nothing(column: int):
-    found = line_metrics(bar(column), bar_truth())
+    found = line_metrics(bar(column), TrueLine.of_layer(bar_truth()))
     assert mean(found["contour_recall"]) < 0.02
     assert mean(found["contour_precision"]) < 0.02
 
 
 def test_without_a_line_recall_is_zero_and_precision_undefined():
     truth = bar_truth()
-    found = line_metrics(np.zeros((80, 100), bool), truth)
+    found = line_metrics(np.zeros((80, 100), bool), TrueLine.of_layer(truth))
     assert found["contour_recall"].within(np.ones((80, 100), bool)) == (0, truth.centre.sum())
     assert np.isnan(mean(found["contour_precision"]))
     assert np.isnan(mean(found["stray_ink"]))
@@ -193,8 +193,8 @@ def test_a_line_where_none_belongs_has_no_precision():
     far = np.full((80, 100), 32.0)
     nothing = FrameTruth(np.zeros((4, 80, 100)), np.zeros((80, 100)), far, far)
     assert np.isnan(nothing.stroke)
-    assert tolerance(nothing) == 1.5
-    found = line_metrics(bar(40), nothing)
+    assert TrueLine.of_layer(nothing).reach == 1.5
+    found = line_metrics(bar(40), TrueLine.of_layer(nothing))
     assert mean(found["contour_precision"]) == 0
     assert np.isnan(mean(found["contour_recall"]))
     assert mean(found["stray_ink"]) == 1
@@ -204,7 +204,7 @@ def test_half_a_line_has_half_the_recall():
     truth = bar_truth()
     half = bar(40)
     half[40:] = False
-    found = line_metrics(half, truth)
+    found = line_metrics(half, TrueLine.of_layer(truth))
     assert mean(found["contour_precision"]) == 1
     assert mean(found["contour_recall"]) == pytest.approx(0.5, abs=0.06)
 
@@ -213,8 +213,35 @@ def test_a_flood_of_ink_is_stray():
     truth = bar_truth()
     flood = np.zeros((80, 100), bool)
     flood[10:70, 20:61] = True
-    found = line_metrics(flood, truth)
+    found = line_metrics(flood, TrueLine.of_layer(truth))
     assert mean(found["stray_ink"]) > 0.75
+
+
+def test_ink_that_cannot_be_seen_is_allowed_and_not_asked_for():
+    truth = bar_truth()
+    render, target = np.full((3, 80, 100), 0.9), np.full((3, 80, 100), 0.9)
+    render[:, 40:] = 0.1  # dark below: black ink does not show
+    target[:, 40:] = 0.1
+    target[:, truth.line_mask] = 0
+    drawn = TrueLine.as_drawn(truth, target, render)
+    assert drawn.asked[12:38].any()
+    assert not drawn.asked[40:].any()
+    visible = truth.line_mask.copy()
+    visible[40:] = False
+    for mask in (visible, truth.line_mask):  # whether or not a method draws the part that is not asked for
+        found = line_metrics(mask, drawn)
+        assert mean(found["contour_recall"]) == mean(found["contour_precision"]) == 1
+        assert mean(found["stray_ink"]) == 0
+
+
+def test_what_else_the_truth_paints_is_no_line():
+    truth = bar_truth()
+    render, target = np.ones((3, 80, 100)), np.ones((3, 80, 100))
+    target[:, truth.line_mask] = 0
+    target[:, 30:50, 60:90] = 0.5  # a painted patch beside the line
+    drawn = TrueLine.as_drawn(truth, target, render)
+    np.testing.assert_array_equal(drawn.asked, truth.centre)
+    np.testing.assert_array_equal(drawn.mask, truth.line_mask)
 
 
 # --- Flicker
