@@ -19,6 +19,7 @@ from osf_pipeline.evaluation.metrics import (
     METRICS,
     Perceptual,
     Sampled,
+    TrueLine,
     flicker,
     line_metrics,
     perceptual_metric,
@@ -66,8 +67,8 @@ class Candidate:
 class Evaluator:
     """Sums over frames; holds numbers and the previous frame's lines, never a shot.
 
-    The headline's lines are found alike for every method: where its picture differs from the render by more than
-    `lines.LINE_COLOR`. Methods with a line layer are measured on that as well, as `layer_*`.
+    The headline's lines are found alike for every method and for the truth: where a picture differs from the render by
+    more than `lines.LINE_COLOR`. Methods with a line layer are measured on that as well, as `layer_*`.
 
     Args:
         perceptual: the ST-LPIPS map, or None to leave that metric out.
@@ -98,6 +99,7 @@ class Evaluator:
         part_id: np.ndarray | None = None,
         motion: np.ndarray | None = None,
         motion_valid: np.ndarray | None = None,
+        perceptual: bool = True,
     ) -> None:
         """Measure one frame; frames come in order, for `flicker` looks back to the one before.
 
@@ -105,19 +107,21 @@ class Evaluator:
             render: (4, y, x) colour that the methods drew on.
             revealed: (y, x) of the guidance; part_id: (y, x).
             motion: (2, y, x), motion_valid: (y, x); invalid at cuts and gaps. Without them there is no `flicker`.
+            perceptual: measure this frame's perceptual distance too.
         """
         shown, target = display(render, self.background), display(truth.beauty, self.background)
         places = regions(
             truth, (c.beauty[3] for c in candidates.values()), revealed=revealed, part_id=part_id, parts=self.parts
         )
+        drawn, whole = TrueLine.as_drawn(truth, target, shown), TrueLine.of_layer(truth)
         recalls = {}
         for method, candidate in candidates.items():
             picture = display(candidate.beauty, self.background)
-            found = picture_metrics(picture, target) | line_metrics(drawn_mask(picture, shown), truth)
-            if self.perceptual is not None:
+            found = picture_metrics(picture, target) | line_metrics(drawn_mask(picture, shown), drawn)
+            if self.perceptual is not None and perceptual:
                 found["st_lpips"] = perceptual_metric(self.perceptual, picture, target, places["all"])
             if candidate.line is not None:
-                layer = line_metrics(layer_mask(candidate.line), truth)
+                layer = line_metrics(layer_mask(candidate.line), whole)
                 found |= {
                     name.replace("contour", "layer"): layer[name] for name in ("contour_recall", "contour_precision")
                 }

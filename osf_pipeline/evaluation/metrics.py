@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 from scipy import ndimage
 
 from osf_pipeline.color import lab
-from osf_pipeline.evaluation.lines import distance_to, thin
+from osf_pipeline.evaluation.lines import distance_to, drawn_mask, thin
 from osf_pipeline.evaluation.truth import FrameTruth
 
 Perceptual = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -45,7 +46,7 @@ METRICS = {
     "psnr": Metric("PSNR dB", "high", 2, "of the mean squared error of the display-encoded picture"),
     "ssim": Metric("SSIM", "high", 4, "structural similarity to the truth"),
     "contour_f1": Metric("contour F1", "high", 3, "harmonic mean of contour precision and recall"),
-    "contour_recall": Metric("contour recall", "high", 3, "share of the true line's centre that is drawn"),
+    "contour_recall": Metric("contour recall", "high", 3, "share of the true line's visible centre that is drawn"),
     "contour_precision": Metric("contour precision", "high", 3, "share of the drawn line's centre that is true"),
     "stray_ink": Metric("stray ink", "low", 3, "share of the drawn line's area that lies off the true line"),
     "offset": Metric("offset px", "low", 2, "from the drawn line's centre to the true line's, where they match"),
@@ -140,7 +141,9 @@ def ssim(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def st_lpips(device: str = "cpu") -> Perceptual:
-    """The ST-LPIPS map on AlexNet features.
+    """The ST-LPIPS map on AlexNet features, of a picture and its truth.
+
+    Several methods are measured against one truth after another, so the features of the last truth are kept.
 
     Raises:
         RequestError: when the weights are not installed.
@@ -152,10 +155,17 @@ def st_lpips(device: str = "cpu") -> Perceptual:
 
     network = STLPIPS(stlpips_state("alex")).to(device).eval()
 
+    def tensor(picture: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(picture, np.float32))[None].to(device)
+
+    truth, features = np.zeros(0), [torch.zeros(0)]
+
     def measure(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        nonlocal truth, features
         with torch.inference_mode():
-            x, y = (torch.from_numpy(np.ascontiguousarray(p, np.float32))[None].to(device) for p in (first, second))
-            return network(x, y).map[0, 0].cpu().numpy()
+            if not np.array_equal(second, truth):
+                truth, features = second.copy(), network.features(tensor(second))
+            return network.between(network.features(tensor(first)), features, first.shape[1:]).map[0, 0].cpu().numpy()
 
     return measure
 
@@ -181,26 +191,72 @@ def _span(taken: np.ndarray, margin: int) -> slice:
 # --- Lines
 
 
-def tolerance(truth: FrameTruth) -> float:
-    """Pixels within which two centre lines match: half the true stroke, so that the found centre lies inside it."""
+@dataclass(frozen=True)
+class TrueLine:
+    """The line a method is measured against.
+
+    Attributes:
+        asked: (y, x) bool centre line that must be drawn.
+        allowed: (y, x) bool centre line that may be drawn; holds `asked`.
+        mask: (y, x) bool area that may hold ink.
+        contour: (y, x) pixels to the geometric contour.
+        reach: pixels within which two centre lines match: half the true stroke, so that the found centre lies inside
+            it, and 1.5 at least.
+    """
+
+    asked: np.ndarray
+    allowed: np.ndarray
+    mask: np.ndarray
+    contour: np.ndarray
+    reach: float
+
+    @classmethod
+    def of_layer(cls, truth: FrameTruth) -> TrueLine:
+        """The whole true line, for methods with a line layer."""
+        return cls(truth.centre, truth.centre, truth.line_mask, truth.contour, _reach(truth))
+
+    @classmethod
+    def as_drawn(cls, truth: FrameTruth, target: np.ndarray, render: np.ndarray) -> TrueLine:
+        """The true line as far as its picture shows it, found as in every method's picture.
+
+        A true line that cannot be told from what lies below it, dark ink on dark hair, is allowed but not asked for:
+        else the truth itself would miss it.
+
+        Args:
+            target, render: (3, y, x) display-encoded pictures of the truth and of the render.
+        """
+        drawn = drawn_mask(target, render) & (truth.line > 0)
+        asked = thin(drawn)
+        return cls(asked, asked | truth.centre, drawn | truth.line_mask, truth.contour, _reach(truth))
+
+    @cached_property
+    def away(self) -> np.ndarray:
+        """(y, x) pixels to the nearest allowed centre."""
+        return distance_to(self.allowed)
+
+    @cached_property
+    def stray(self) -> np.ndarray:
+        """(y, x) bool where ink is off the line, a soft edge granted."""
+        return distance_to(self.mask) > 1.5
+
+
+def _reach(truth: FrameTruth) -> float:
     return float(np.fmax(1.5, truth.stroke / 2))
 
 
-def line_metrics(found: np.ndarray, truth: FrameTruth) -> dict[str, Sampled]:
+def line_metrics(found: np.ndarray, truth: TrueLine) -> dict[str, Sampled]:
     """Metrics of a (y, x) line mask; precision and recall are taken between centre lines.
 
     Centre lines alone would forgive a flood of ink, which has a short centre; `stray_ink` counts its area.
     """
-    reach = tolerance(truth)
     centre = thin(found)
-    away = distance_to(truth.centre)
-    matched = centre & (away <= reach)
+    matched = centre & (truth.away <= truth.reach)
     width = 2 * ndimage.distance_transform_edt(np.pad(found, 1))[1:-1, 1:-1] - 1
     return {
-        "contour_recall": Sampled(distance_to(centre) <= reach, truth.centre),
-        "contour_precision": Sampled(away <= reach, centre),
-        "stray_ink": Sampled(distance_to(truth.line_mask) > 1.5, found),
-        "offset": Sampled(away, matched),
+        "contour_recall": Sampled(distance_to(centre) <= truth.reach, truth.asked),
+        "contour_precision": Sampled(truth.away <= truth.reach, centre),
+        "stray_ink": Sampled(truth.stray, found),
+        "offset": Sampled(truth.away, matched),
         "contour_distance": Sampled(truth.contour, matched),
         "line_width": Sampled(width, matched),
     }

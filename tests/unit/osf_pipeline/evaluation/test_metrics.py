@@ -220,8 +220,8 @@ def test_a_flood_of_ink_is_stray():
 def test_ink_that_cannot_be_seen_is_allowed_and_not_asked_for():
     truth = bar_truth()
     render, target = np.full((3, 80, 100), 0.9), np.full((3, 80, 100), 0.9)
-    render[:, 40:] = 0.1  # dark below: black ink does not show
-    target[:, 40:] = 0.1
+    render[:, 40:] = 0.05  # dark below: black ink does not show
+    target[:, 40:] = 0.05
     target[:, truth.line_mask] = 0
     drawn = TrueLine.as_drawn(truth, target, render)
     assert drawn.asked[12:38].any()
