@@ -93,9 +93,12 @@ class STLPIPS(nn.Module):
 
     def forward(self, x_B3HW: Tensor, y_B3HW: Tensor) -> Distance:
         """Distance of two batches of display-encoded RGB images in 0..1, at least 64x64."""
-        pairs = zip(self.features(x_B3HW), self.features(y_B3HW), self.weights, strict=True)
-        stages = [F.conv2d((fx - fy).square(), weight) for fx, fy, weight in pairs]
-        spread = [F.interpolate(d, size=x_B3HW.shape[2:], mode="bilinear", align_corners=False) for d in stages]
+        return self.between(self.features(x_B3HW), self.features(y_B3HW), x_B3HW.shape[2:])
+
+    def between(self, x: Sequence[Tensor], y: Sequence[Tensor], size: Sequence[int]) -> Distance:
+        """Distance of two images of height and width `size` from their `features`."""
+        stages = [F.conv2d((fx - fy).square(), weight) for fx, fy, weight in zip(x, y, self.weights, strict=True)]
+        spread = [F.interpolate(d, size=tuple(size), mode="bilinear", align_corners=False) for d in stages]
         return Distance(
             torch.stack([d.mean(dim=(1, 2, 3)) for d in stages]).sum(0),
             torch.stack(spread).sum(0),

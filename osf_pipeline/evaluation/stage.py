@@ -32,6 +32,8 @@ STAGE_VERSION = 1
 OURS = "ours"
 FOLDER, SUMMARY = "evaluation", "summary.json"
 REVIEW, REVIEW_RECORD = "review", "review.json"
+PERCEPTUAL_FRAMES = 24
+"""Frames, spread over the shot, whose perceptual distance is measured: it costs more than all else together."""
 COLUMNS = ("st_lpips", "ciede2000", "contour_f1", "contour_recall", "contour_precision")
 
 
@@ -176,6 +178,7 @@ def _evaluate(
     lookup = _texture_lookup(layout, next(iter(version.record["inputs"]["models"])))
     evaluator = Evaluator(perceptual=st_lpips(), parts=config.parts)
     wanted = [(i, frame) for i, frame in enumerate(version.frames) if frame in truths]
+    stride = -(-len(wanted) // PERCEPTUAL_FRAMES)
     for done, (i, frame) in enumerate(wanted, 1):
         layers = _frame(version, i, ("beauty", "line"))
         seen = _frame(gbuffer, i, ("color", *geometry))
@@ -193,6 +196,7 @@ def _evaluate(
             part_id=seen["part_id"][0] if "part_id" in seen else None,
             motion=seen.get("motion"),
             motion_valid=seen["motion_valid"][0] if "motion_valid" in seen else None,
+            perceptual=done % stride == 0,
         )
         if progress:
             progress(done, len(wanted), "evaluation")
