@@ -225,7 +225,8 @@ class TrueLine:
         Args:
             target, render: (3, y, x) display-encoded pictures of the truth and of the render.
         """
-        drawn = drawn_mask(target, render) & (truth.line > 0)
+        # One pixel around the ink: a tidied mask reaches that far into pinholes and notches.
+        drawn = drawn_mask(target, render) & ndimage.binary_dilation(truth.line > 0, np.ones((3, 3), bool))
         asked = thin(drawn)
         return cls(asked, asked | truth.centre, drawn | truth.line_mask, truth.contour, _reach(truth))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -12,7 +14,7 @@ import pytest
 from osf_pipeline.buffers import LAYERS
 from osf_pipeline.delivery.layers import write_layers
 from osf_pipeline.delivery.preview import beside, encode_png, picture, resized, thumbnail
-from osf_pipeline.delivery.video import encode_video
+from osf_pipeline.delivery.video import encode_video, frame_rate
 from osf_pipeline.errors import RequestError
 
 
@@ -70,6 +72,21 @@ def test_a_video_has_every_picture_at_its_rate_and_colour(tmp_path: Path, contai
     assert frames[0].shape == (34, 48, 3)
     for shade, frame in zip(shades, frames, strict=True):
         assert abs(int(frame.mean()) - int(shade[0, 0, 0])) <= 3
+
+
+@pytest.mark.parametrize("container", ["mp4", "webm"])
+def test_a_video_says_which_colours_it_holds(container: str) -> None:
+    data = encode_video([np.full((32, 32, 3), (200, 40, 60), np.uint8)] * 2, 24, container)  # type: ignore[arg-type]
+    with av.open(io.BytesIO(data)) as video:
+        frame = next(video.decode(video=0))
+    assert (frame.colorspace, frame.color_range) == (1, 1)  # BT.709, limited range
+    luma = 16 + 219 * (0.2126 * 200 + 0.7152 * 40 + 0.0722 * 60) / 255
+    assert abs(int(frame.to_ndarray()[5, 5]) - luma) <= 2
+
+
+@pytest.mark.parametrize(("fps", "rate"), [(24, "24"), (23.976, "24000/1001"), (29.97, "30000/1001"), (12.5, "25/2")])
+def test_decimal_rates_are_made_exact(fps: float, rate: str) -> None:
+    assert frame_rate(fps) == Fraction(rate)
 
 
 def test_equal_pictures_give_equal_video_bytes() -> None:

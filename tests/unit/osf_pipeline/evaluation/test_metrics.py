@@ -3,6 +3,7 @@ import pytest
 from scipy import ndimage
 
 from osf_pipeline.color import lab
+from osf_pipeline.evaluation.lines import drawn_mask
 from osf_pipeline.evaluation.metrics import (
     Sampled,
     TrueLine,
@@ -242,6 +243,16 @@ def test_what_else_the_truth_paints_is_no_line():
     drawn = TrueLine.as_drawn(truth, target, render)
     np.testing.assert_array_equal(drawn.asked, truth.centre)
     np.testing.assert_array_equal(drawn.mask, truth.line_mask)
+
+
+def test_the_truth_of_grainy_ink_misses_nothing_of_itself():
+    ink = bar(40, 7) & (np.random.default_rng(2).random((80, 100)) > 0.3)
+    far = np.zeros((80, 100))
+    truth = FrameTruth(np.zeros((4, 80, 100)), ink.astype(np.float32), far, far)
+    render, target = np.ones((3, 80, 100)), np.where(ink, 0.0, np.ones((3, 80, 100)))
+    found = line_metrics(drawn_mask(target, render), TrueLine.as_drawn(truth, target, render))
+    assert mean(found["contour_recall"]) == mean(found["contour_precision"]) == 1
+    assert mean(found["offset"]) == mean(found["stray_ink"]) == 0
 
 
 # --- Flicker
