@@ -29,12 +29,14 @@ def write_layers(
     Args:
         layers: `buffers.LAYERS`, (channel, y, x) over `window`.
         window: of the arrays, in display coordinates; holds the data window.
-        data_window, display_window, pixel_aspect: of the source frame, restored exactly.
+        data_window, display_window, pixel_aspect: of the source frame, restored exactly; the data window grows only
+            where a line was drawn beyond it.
         attributes: provenance, strings and numbers.
 
     Raises:
         RequestError: when the data window does not lie in the window.
     """
+    data_window = _grown(data_window, layers["beauty"][3] > 0, window)
     x, y = data_window[0] - window[0], data_window[1] - window[1]
     width, height = data_window[2] - data_window[0] + 1, data_window[3] - data_window[1] + 1
     channels: dict[str, np.ndarray] = {}
@@ -49,4 +51,17 @@ def write_layers(
         data_window=data_window,
         display_window=display_window,
         pixel_aspect=pixel_aspect,
+    )
+
+
+def _grown(data_window: Window, covered: np.ndarray, window: Window) -> Window:
+    """The smallest window around a data window and every covered pixel of (y, x) arrays over `window`."""
+    if not covered.any():
+        return data_window
+    rows, columns = np.flatnonzero(covered.any(axis=1)), np.flatnonzero(covered.any(axis=0))
+    return (
+        min(data_window[0], window[0] + int(columns[0])),
+        min(data_window[1], window[1] + int(rows[0])),
+        max(data_window[2], window[0] + int(columns[-1])),
+        max(data_window[3], window[1] + int(rows[-1])),
     )

@@ -25,6 +25,8 @@ def layers(height: int, width: int) -> dict[str, np.ndarray]:
 
 def test_windows_channels_and_values_come_back_exactly(tmp_path: Path) -> None:
     found = layers(9, 12)
+    found["beauty"][3] = 0
+    found["beauty"][3, 2:8, 2:10] = 1
     found["beauty"][0, 4, 5] = 37.5  # HDR and negative values go through
     url = str(tmp_path / "s.1001.exr")
     write_layers(
@@ -48,6 +50,19 @@ def test_windows_channels_and_values_come_back_exactly(tmp_path: Path) -> None:
     assert header["osf:frame"] == 1001
     assert header["osf:model"] == "m version 3"
     assert header["colorInteropID"] == "lin_rec709_scene"
+
+
+def test_the_data_window_grows_around_ink_beyond_it(tmp_path: Path) -> None:
+    found = layers(9, 12)
+    found["beauty"][3] = 0
+    found["beauty"][3, 1, 5] = 0.25  # one row above the source's window
+    url = str(tmp_path / "s.1001.exr")
+    write_layers(
+        url, found, (-2, -1, 9, 7), data_window=(0, 1, 7, 6), display_window=(0, 0, 7, 7), pixel_aspect=1, attributes={}
+    )
+    with OpenEXR.File(url, separate_channels=True) as image:
+        assert [tuple(corner) for corner in image.header()["dataWindow"]] == [(0, 0), (7, 6)]
+        np.testing.assert_array_equal(image.channels()["A"].pixels, found["beauty"][3, 1:8, 2:10])
 
 
 def test_a_data_window_outside_the_arrays_is_refused(tmp_path: Path) -> None:
