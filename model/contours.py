@@ -25,6 +25,9 @@ CONTOUR_RANGE = 32.0
 CREASE_DEGREES = (20.0, 60.0)
 """Angle between neighbouring normals where a crease begins, and where it is full."""
 
+SLANT = 8.0
+"""Pixels of rest distance that a step of one pixel on a slanted surface may cover."""
+
 
 @dataclass(frozen=True)
 class ContourRule:
@@ -86,16 +89,12 @@ def contours(
     seed = without_specks(seeds(depth_B1HW, rest_B3HW, part_B1HW, object_B1HW, rule), rule.min_size)
     near = nearest(seed, int(CONTOUR_RANGE))
     # The owner's surface: not behind its own edge, and no farther away in the rest pose than a slanted surface may be.
+    # Where no contour is in range, `nearest` names the pixel itself: it owns itself. Background is behind everything.
     behind = depth_B1HW - at(depth_B1HW, near.index)
     away = (rest_B3HW - at(rest_B3HW, near.index)).square().sum(1, keepdim=True)
-    allowed = rule.rest_gap + _SLANT * rule.pixel * near.distance
-    owns = (behind < 2 * rule.depth_gap) & (away < allowed.square())
-    side = depth_B1HW.isfinite() & (owns | ~near.found)
+    allowed = rule.rest_gap + SLANT * rule.pixel * near.distance
+    side = (behind < 2 * rule.depth_gap) & (away < allowed.square())
     return Contours(near.distance, side, seed, creases(normal_B3HW, part_B1HW, object_B1HW))
-
-
-_SLANT = 8.0
-"""Rest distance a pixel step on one slanted surface may cover, in pixels."""
 
 
 def seeds(depth_B1HW: Tensor, rest_B3HW: Tensor, part_B1HW: Tensor, object_B1HW: Tensor, rule: ContourRule) -> Tensor:
@@ -173,7 +172,9 @@ def motion_contours(
         second |= b & ~a
         if motion_B2HW is not None:
             before, after = (_pair(_shift(motion_B2HW, axis, by), axis)[i] for i, by in ((0, 1), (1, -1)))
-            step = (after - before).square().sum(1, keepdim=True)
+            motion_a, motion_b = _pair(motion_B2HW, axis)
+            # The wide step finds blurred boundaries, the narrow one says where in them the boundary lies.
+            step = ((after - before).square() + (motion_b - motion_a).square()).sum(1, keepdim=True)
             peak = (step >= _shift(step, axis, 1)) & (step > _shift(step, axis, -1))
             behind_a, behind_b = _pair(uncovered_B1HW, axis)
             parting = a & b & peak & (inconsistency(after, -before) > 0)

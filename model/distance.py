@@ -24,12 +24,10 @@ class Nearest:
 
     Attributes:
         distance: (B, 1, H, W) float32, Euclidean pixels, 0 on marked pixels, `reach` beyond it.
-        found: (B, 1, H, W) bool, whether one lies within the reach.
         index: (B, 1, H, W) int64, y * W + x of that pixel; the pixel itself where none was found.
     """
 
     distance: Tensor
-    found: Tensor
     index: Tensor
 
 
@@ -73,7 +71,7 @@ def nearest(marked_B1HW: Tensor, reach: int) -> Nearest:
     index = torch.where(found, own + down * width + across, own)
     # Vectorised square roots differ in the last bit between CPUs; a table does not.
     roots = torch.tensor([math.sqrt(d) for d in range(reach * reach + 1)], device=best.device)
-    return Nearest(roots[squared.clamp(max=reach * reach)], found, index)
+    return Nearest(roots[squared.clamp(max=reach * reach)], index)
 
 
 def at(values_BCHW: Tensor, index_B1HW: Tensor) -> Tensor:

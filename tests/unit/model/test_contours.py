@@ -179,6 +179,13 @@ def test_distance_and_side_around_an_arm():
     assert distance[12, 12] == pytest.approx(18**0.5)
 
 
+@pytest.mark.parametrize(("depth", "offset"), [(45, 100), (40, 7)], ids=["near in depth", "near in the rest pose"])
+def test_either_depth_or_rest_position_tells_the_surface_behind(depth, offset):
+    found = Scene().sheet(*BODY, 50).sheet(*ARM, depth, part=2, offset=offset).contours()
+    assert not found.side[0, 0, 20, 14]
+    assert found.side[0, 0, 20, 15]
+
+
 def test_a_surface_without_a_contour_in_range_owns_itself():
     found = Scene(120, 120).sheet(slice(2, 118), slice(2, 118), 50).contours()
     assert found.distance[0, 0, 60, 60] == CONTOUR_RANGE
@@ -234,6 +241,8 @@ def test_motion_contours_lie_where_neighbours_move_apart_on_the_side_in_front():
     assert torch.equal(found.seed[0, 0, 10], ring(*BODY)[10] | (torch.arange(48) == 24))
     assert found.side[0, 0, 20, 24:40].all()
     assert not found.side[0, 0, 20, 18:24].any()
+    behind = motion_contours(seen, motion, uncovered.roll(6, 3), 9)  # the moving side is the one uncovered
+    assert torch.equal(behind.seed[0, 0, 10], ring(*BODY)[10] | (torch.arange(48) == 23))
     still = motion_contours(seen, None, uncovered, 9)
     assert torch.equal(still.seed[0, 0], ring(*BODY))
     assert torch.equal(still.side, seen)

@@ -23,13 +23,12 @@ def test_the_reach_is_exact():
     marked[..., 0] = True
     found = nearest(marked, 32)
     assert found.distance[0, 0, 0, 30:36].tolist() == [30, 31, 32, 32, 32, 32]
-    assert found.found[0, 0, 0, 30:36].tolist() == [True, True, True, False, False, False]
+    assert found.index[0, 0, 0, 30:36].tolist() == [0, 0, 0, 33, 34, 35]
 
 
 def test_nothing_marked():
     found = nearest(torch.zeros(1, 1, 5, 7, dtype=torch.bool), 32)
     assert (found.distance == 32).all()
-    assert not found.found.any()
     assert found.index.flatten().tolist() == list(range(35))
 
 
@@ -39,7 +38,8 @@ def test_the_largest_reach_fits_the_key():
     found = nearest(marked, MAX_REACH)
     assert found.distance[0, 0, 60, 80] == 100
     assert found.index[0, 0, 60, 80] == 0
-    assert not found.found[0, 0, 100, 100]
+    assert found.distance[0, 0, 100, 100] == 100
+    assert found.index[0, 0, 100, 100] == 100 * 101 + 100
     with pytest.raises(ValueError, match="reach"):
         nearest(marked, MAX_REACH + 1)
 
