@@ -155,8 +155,10 @@ def render_page(title: str, content: Mapping[str, Any]) -> str:
 
 
 def _webp(pixels: np.ndarray) -> bytes:
+    """Layers (RGBA) without loss, for they are judged pixel by pixel; opaque helper pictures small."""
     out = io.BytesIO()
-    Image.fromarray(pixels).save(out, "WEBP", quality=QUALITY, method=2)
+    how = {"lossless": True, "method": 1, "quality": 0} if pixels.shape[2] == 4 else {"quality": QUALITY, "method": 2}
+    Image.fromarray(pixels).save(out, "WEBP", **how)
     return out.getvalue()
 
 
