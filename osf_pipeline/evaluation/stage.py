@@ -29,6 +29,8 @@ from osf_pipeline.store.files import read_json, write_bytes, write_json
 from osf_pipeline.store.version import Version, reopen, require
 
 STAGE_VERSION = 1
+REVIEW_VERSION = 2
+"""Raised when the same inputs make another page; `STAGE_VERSION` does the same for the evaluation."""
 OURS = "ours"
 FOLDER, SUMMARY = "evaluation", "summary.json"
 REVIEW, REVIEW_RECORD = "review", "review.json"
@@ -69,6 +71,9 @@ def evaluate_shot(layout: Layout, shot: str, progress: Progress | None = None) -
 def review_shot(layout: Layout, shot: str, progress: Progress | None = None) -> StageResult:
     """Make the review page of the current stylized version: `deliveries/<shot>/<id>/review/index.html`.
 
+    `review.json` is written last and names all that the page shows beside the version: an evaluation, a delivery or a
+    truth that comes later makes the page anew.
+
     Raises:
         RequestError: when the shot is not stylized yet.
         InputDataError: when a truth file is missing or damaged.
@@ -77,12 +82,21 @@ def review_shot(layout: Layout, shot: str, progress: Progress | None = None) -> 
     version = require(layout.store(shot, "stylized"), "stylize", shot)
     folder = layout.delivery(shot, version.id)
     url = join(folder, REVIEW)
+    config = layout.shot_config(shot)
+    truths = truth_files(layout, shot, config)
     evaluated = read_json(join(folder, FOLDER, SUMMARY))
-    wanted = {"version": STAGE_VERSION, "evaluation": evaluated and evaluated["of"]}
+    delivered = read_json(join(folder, "delivery.json"))
+    wanted = {
+        "version": REVIEW_VERSION,
+        "evaluation": evaluated and evaluated["of"],
+        "delivery": delivered,
+        "truth": sorted(truths.values()),
+        "fps": config.fps,
+    }
     record = read_json(join(url, REVIEW_RECORD))
     reused = record is not None and record["of"] == wanted
     if not reused:
-        _review(layout, shot, version, url, progress)
+        _review(layout, shot, config, version, truths, delivered, url, progress)
         write_json(join(url, REVIEW_RECORD), {"of": wanted})
     page = join(url, "index.html")
     fs, sheet = fsspec.core.url_to_fs(join(url, "sheet.png"))
@@ -93,15 +107,22 @@ def review_shot(layout: Layout, shot: str, progress: Progress | None = None) -> 
     )
 
 
-def _review(layout: Layout, shot: str, version: Version, url: str, progress: Progress | None) -> None:
+def _review(
+    layout: Layout,
+    shot: str,
+    config: ShotConfig,
+    version: Version,
+    truths: Mapping[int, str],
+    delivered: Mapping[str, Any] | None,
+    url: str,
+    progress: Progress | None,
+) -> None:
     from osf_pipeline.evaluation.review import ReviewData, ReviewFrame, frame_views, write_review
     from osf_pipeline.evaluation.truth import read_truth
     from osf_pipeline.guidance.stage import guide_picture
 
-    config = layout.shot_config(shot)
     gbuffer = reopen(layout.store(shot, "gbuffer"), version.record["inputs"]["gbuffer"])
     guidance = reopen(layout.store(shot, "guidance"), version.record["inputs"]["guidance"])
-    truths = truth_files(layout, shot, config)
 
     def frames() -> Iterator[ReviewFrame]:
         for i, number in enumerate(version.frames):
@@ -128,7 +149,6 @@ def _review(layout: Layout, shot: str, version: Version, url: str, progress: Pro
         ("published", version.record["provenance"]["published"]),
         ("truth", _describe(truths)),
     ]
-    delivered = read_json(join(layout.delivery(shot, version.id), "delivery.json"))
     links = [("EXR", "../exr/"), ("PNG", "../png/"), ("Video", f"../{delivered['video']}")] if delivered else []
     if load_table(layout, shot, version.id) is not None:
         links.append(("Metrics", "../evaluation/metrics.csv"))
