@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 DEMO ?= demo
 BIN := $(VENV)/bin
-QUIET := DAGSTER_DISABLE_TELEMETRY=yes MLFLOW_DISABLE_TELEMETRY=true RAY_USAGE_STATS_ENABLED=0
+# Telemetry off. Passive waiting: spinning OpenMP threads slow everything several times over on shared cores.
+QUIET := DAGSTER_DISABLE_TELEMETRY=yes MLFLOW_DISABLE_TELEMETRY=true RAY_USAGE_STATS_ENABLED=0 OMP_WAIT_POLICY=passive
 
 .PHONY: demo test check unit integration clean-demo
 

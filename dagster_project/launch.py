@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,7 +18,9 @@ import typer
 
 from dagster_project.definitions import defs
 from osf_pipeline.cli.console import Address, Backend, Home, Root, Threads, Workers, reporting
-from osf_pipeline.layout import Layout
+from osf_pipeline.layout import Layout, join
+from osf_pipeline.store.files import read_json
+from osf_pipeline.store.version import require
 
 INSTANCE_SETTINGS = Path(__file__).resolve().parents[1] / "infra" / "dagster.yaml"
 
@@ -45,8 +48,23 @@ def command(
                 training = {"ops": {"stylizer": {"config": {"recipe": recipe}}}}
                 run("style", name, instance, {"resources": resource, **training})
             run("shot", shot, instance, {"resources": resource})
-    typer.echo(f"done in {time.monotonic() - began:.0f} s; the runs with their checks and metadata:")
-    typer.echo(f"  OSF_ROOT={layout.root} DAGSTER_HOME={home_of(layout)} dagster dev -w workspace.yaml")
+    typer.echo(f"done in {time.monotonic() - began:.0f} s")
+    for line in where(layout, shot):
+        typer.echo(line)
+
+
+def where(layout: Layout, shot: str) -> list[str]:
+    """What a person opens next: the page, the video, the frames, and the UI on the runs just made."""
+    version = require(layout.store(shot, "stylized"), "stylize", shot)
+    folder = layout.delivery(shot, version.id)
+    delivered = read_json(join(folder, "delivery.json")) or {}
+    dagster = Path(sys.executable).with_name("dagster")
+    return [
+        f"review page  {join(folder, 'review', 'index.html')}",
+        f"video        {join(folder, delivered.get('video', ''))}",
+        f"frames       {join(folder, delivered.get('exr', ''))}",
+        f"Dagster UI   OSF_ROOT={layout.root} DAGSTER_HOME={home_of(layout)} {dagster} dev -w workspace.yaml",
+    ]
 
 
 def home_of(layout: Layout) -> Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import typer
 
 from osf_pipeline.cli import (
@@ -30,4 +32,6 @@ for verb in (sample, ingest, validate, guide, train, stylize, deliver, evaluate,
 
 
 def main() -> None:
+    # Read when torch starts its threads; spinning ones slow everything several times over on shared cores.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     app()

@@ -63,6 +63,16 @@ def test_the_layers_are_delivered_with_the_sources_frame_numbers(done: tuple[Lay
     assert channels["line.A"].max() > 0.8
 
 
+def test_the_launcher_says_where_the_results_are(done: tuple[Layout, dict[str, object]]) -> None:
+    from dagster_project.launch import where
+
+    page, video, frames, ui = where(done[0], SHOT)
+    assert Path(page.split()[-1]).is_file()
+    assert Path(video.split()[-1]).is_file()
+    assert Path(frames.split()[-1].replace("####", "1004")).is_file()
+    assert f"OSF_ROOT={done[0].root}" in ui
+
+
 def test_ours_beats_both_baselines_on_the_exact_truth(done: tuple[Layout, dict[str, object]]) -> None:
     layout, _ = done
     folder = Path(layout.delivery(SHOT, versions(layout)["stylized"].id))

@@ -35,6 +35,8 @@ def test_a_launch_trains_then_runs_the_shot_and_records_both(
     project: OsfProject, stages: Stages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DAGSTER_HOME", "")
+    # The stand-ins publish no store; what `where` says of a real one is tested with the real stages.
+    monkeypatch.setattr("dagster_project.launch.where", lambda layout, shot: [f"review page of {shot}"])
     done = launch(project, "--shot", "walk", "--steps", "20")
 
     assert done.exit_code == 0, done.output
@@ -42,6 +44,7 @@ def test_a_launch_trains_then_runs_the_shot_and_records_both(
     assert stages.calls[-1] == "review"
     lines = [line.split()[0] for line in done.stdout.splitlines()]
     assert lines[:6] == ["==", "train", "==", "gbuffer", "guidance", "stylized"]
+    assert done.stdout.splitlines()[-1] == "review page of walk"
     with dg.DagsterInstance.from_config(str(home_of(project.layout))) as instance:
         assert [run.job_name for run in instance.get_runs()] == ["shot", "style"]
         assert all(run.is_success for run in instance.get_runs())
