@@ -230,13 +230,16 @@ function plot() {
   $("high").textContent = high.toPrecision(3);
   $("low").textContent = low.toPrecision(3);
   curve.series.forEach((s, i) => {
-    let path = "", pen = "M";
+    let path = "", dots = "";
     s.values.forEach((v, at) => {
-      if (v === null) { pen = "M"; return; }
-      path += `${pen}${x(at).toFixed(1)} ${y(v).toFixed(1)}`;
-      pen = "L";
+      if (v === null) return;
+      const point = `${x(at).toFixed(1)} ${y(v).toFixed(1)}`, follows = at > 0 && s.values[at - 1] !== null;
+      // A metric measured on some frames only has no neighbours to join: a dot, never a made-up line.
+      if (follows || (at < last && s.values[at + 1] !== null)) path += (follows ? "L" : "M") + point;
+      else dots += `M${point}h0`;
     });
     const color = colors[i % colors.length];
+    $("plot").append(svg("path", { d: dots, fill: "none", stroke: color, "stroke-width": 5, "stroke-linecap": "round", "vector-effect": "non-scaling-stroke" }));
     $("plot").append(svg("path", { d: path, fill: "none", stroke: color, "stroke-width": 1.75, "stroke-linejoin": "round", "vector-effect": "non-scaling-stroke" }));
     const key = make("span", undefined, { className: "key" }), swatch = make("i");
     swatch.style.background = color;
