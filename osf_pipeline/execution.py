@@ -41,7 +41,8 @@ class Execution:
         address: of a running cluster (`auto`, host:port, ray://...); None starts one on this machine.
         workers: actors at once; None takes what the cluster has room for.
         threads: torch and decode threads of one worker. Fixed, because it is part of bit-equality.
-        gpus: GPUs one Ray actor reserves; 0 keeps the work on the CPU.
+        gpus: of one worker; more than 0 stylizes on CUDA, and Ray reserves as many for each actor. Results agree with
+            the CPU's within rounding, not bit for bit.
     """
 
     backend: Literal["local", "ray"] = "local"

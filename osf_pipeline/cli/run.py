@@ -9,6 +9,7 @@ import typer
 from osf_pipeline.cli.console import (
     Address,
     Backend,
+    Gpus,
     Home,
     Report,
     Root,
@@ -32,6 +33,7 @@ def command(
     address: Address = None,
     workers: Workers = None,
     threads: Threads = 2,
+    gpus: Gpus = 0.0,
     steps: Annotated[int | None, typer.Option(help="Training steps, instead of the recipe's.", min=1)] = None,
     report: Report = None,
 ) -> None:
@@ -39,7 +41,7 @@ def command(
     with reporting(report) as results:
         from osf_pipeline.run import run_shot
 
-        execution = Execution(backend, address, workers, threads)
+        execution = Execution(backend, address, workers, threads, gpus)
         overrides = {} if steps is None else {"steps": steps}
         for result in run_shot(project(root, home), shot, execution, progress_lines(), overrides):
             results.append(describe(result))

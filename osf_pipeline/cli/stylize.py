@@ -9,6 +9,7 @@ import typer
 from osf_pipeline.cli.console import (
     Address,
     Backend,
+    Gpus,
     Home,
     Report,
     Root,
@@ -32,6 +33,7 @@ def command(
     address: Address = None,
     workers: Workers = None,
     threads: Threads = 2,
+    gpus: Gpus = 0.0,
     alias: Annotated[str, typer.Option(help="Registry alias or version number of the models.")] = "champion",
     report: Report = None,
 ) -> None:
@@ -39,7 +41,7 @@ def command(
     with reporting(report) as results:
         from osf_pipeline.stylize.stage import stylize_shot
 
-        execution = Execution(backend, address, workers, threads)
+        execution = Execution(backend, address, workers, threads, gpus)
         result = stylize_shot(project(root, home), shot, execution, progress_lines(), alias=alias)
         results.append(describe(result))
         show(result)

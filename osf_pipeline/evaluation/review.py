@@ -150,8 +150,8 @@ def render_page(title: str, content: Mapping[str, Any]) -> str:
     # "<" cannot end the script element or open a comment when it is written as an escape.
     embedded = json.dumps(content, allow_nan=False).replace("<", "\\u003c")
     escaped = title.replace("&", "&amp;").replace("<", "&lt;")
-    parts = {"style": (folder / "style.css").read_text(), "script": (folder / "app.js").read_text()}
-    return Template((folder / "index.html").read_text()).substitute(title=escaped, data=embedded, **parts)
+    parts = {"style": (folder / "style.css").read_text(encoding="utf-8"), "script": (folder / "app.js").read_text(encoding="utf-8")}
+    return Template((folder / "index.html").read_text(encoding="utf-8")).substitute(title=escaped, data=embedded, **parts)
 
 
 def _webp(pixels: np.ndarray) -> bytes:

@@ -36,10 +36,14 @@ class Stylizer:
     """A network made ready for frames: batch norm folded, channels last.
 
     The number of torch threads is the caller's; it is part of bit-equality.
+
+    Args:
+        tile: side of a tile in pixels.
+        device: where tiles are computed, a torch device name; frames stay in host memory.
     """
 
-    def __init__(self, network: Network, card: Card, tile: int = TILE) -> None:
-        self.network, self.card, self.tile = network.folded(), card, tile
+    def __init__(self, network: Network, card: Card, tile: int = TILE, device: str = "cpu") -> None:
+        self.network, self.card, self.tile, self.device = network.folded().to(device), card, tile, device
         self.halo = -(-(card.architecture.receptive_radius + SPREAD) // STRIDE) * STRIDE
 
     @torch.inference_mode()
@@ -82,13 +86,15 @@ class Stylizer:
         """Line layer of one tile, with a halo of true neighbours; the frame's edge goes on as it ends."""
         wide = tile.grown(self.halo)
         near = wide.clipped(*color.shape[2:])
-        color, contour, side, rest = (x[:, :, near.rows, near.columns] for x in (color, contour, side, rest))
+        color, contour, side, rest = (
+            x[:, :, near.rows, near.columns].to(self.device) for x in (color, contour, side, rest)
+        )
         inputs = pack(color, Guides(contour, side > 0), self.network.strokes(rest), self.card.stroke)
         edge = (near.left - wide.left, wide.right - near.right, near.top - wide.top, wide.bottom - near.bottom)
         inputs = F.pad(inputs, edge, mode="replicate").contiguous(memory_format=torch.channels_last)
         logits: Tensor = self.network(inputs)[:, :, self.halo : -self.halo, self.halo : -self.halo]
         # Contiguous, because strided and dense kernels of the exponential differ in the last bit.
-        return Line.of(logits.contiguous()).layer
+        return Line.of(logits.contiguous()).layer.cpu()
 
 
 def stylize_frame(stylizer: Stylizer, frame: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

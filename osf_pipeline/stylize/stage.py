@@ -82,6 +82,7 @@ def stylize_shot(
                 "models": {style: str(model.path) for style, model in models.items()},
                 "origin": gbuffer.attributes["window"][:2],
                 "threads": execution.threads,
+                "device": "cuda" if execution.gpus else "cpu",
             },
             shards=[s.to_json() for s in shards(FrameRange.of(gbuffer.frames), gbuffer.shard_frames)],
             conclude=lambda attempt, commits: Conclusion(
@@ -180,7 +181,8 @@ class StylizeWorker:
         torch.set_num_threads(job["threads"])
         self.gbuffer, self.guidance = (reopen(*job[name]) for name in ("gbuffer", "guidance"))
         styles = {i if i == ALL else int(i): style for i, style in job["styles"].items()}
-        self.painter = Painter({style: Stylizer(*load(Path(path))) for style, path in job["models"].items()}, styles)
+        stylizers = {style: Stylizer(*load(Path(path)), device=job["device"]) for style, path in job["models"].items()}
+        self.painter = Painter(stylizers, styles)
         self.origin = tuple(job["origin"])
         self.out = ShardWriter(job["attempt"])
 

@@ -1,0 +1,32 @@
+"""The stylizer on CUDA agrees with the CPU."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from model.stylizer import Architecture
+from model.stylizer import Stylizer as Network
+from model.weights import Card
+from osf_pipeline.stylize.frame import Stylizer
+
+pytestmark = pytest.mark.gpu
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_layers_agree_with_the_cpu_within_rounding() -> None:
+    torch.manual_seed(0)
+    network = Network(Architecture(width=8, blocks=1))
+    card = Card(Architecture(width=8, blocks=1), 4.0, 0.01, ((-1.0,) * 3, (1.0,) * 3), "none", 0, {})
+    rng = np.random.default_rng(0)
+    frame = {
+        "color": rng.random((4, 96, 80)).astype(np.float16),
+        "contour": (rng.random((1, 96, 80)) * 12).astype(np.float16),
+        "contour_side": (rng.random((1, 96, 80)) > 0.5).astype(np.uint8),
+        "confidence": np.ones((1, 96, 80), np.float16),
+        "rest_position": rng.normal(size=(3, 96, 80)).astype(np.float32),
+    }
+    here, there = (Stylizer(network, card, device=device)(frame) for device in ("cpu", "cuda"))
+    for name, layer in here.items():
+        np.testing.assert_allclose(there[name].astype(np.float32), layer.astype(np.float32), atol=4e-3, err_msg=name)
