@@ -20,6 +20,7 @@ from PIL import Image
 
 from osf_pipeline.color import display, straight_srgb, to_uint8
 from osf_pipeline.delivery.preview import encode_png, resized
+from osf_pipeline.errors import RequestError
 from osf_pipeline.evaluation.evaluate import best
 from osf_pipeline.evaluation.metrics import METRICS
 from osf_pipeline.evaluation.regions import REGIONS
@@ -106,6 +107,9 @@ def write_review(url: str, data: ReviewData, frames: Iterator[ReviewFrame]) -> i
     """Write the page; frames are taken one at a time. Returns how many there were.
 
     Files: `index.html`, `sheet.png`, `frames/<view>/<frame>.webp`.
+
+    Raises:
+        RequestError: without a frame.
     """
     numbers: list[int] = []
     cells: list[np.ndarray] = []
@@ -122,6 +126,8 @@ def write_review(url: str, data: ReviewData, frames: Iterator[ReviewFrame]) -> i
             write_bytes(join(url, "frames", view, f"{frame.number}.webp"), _webp(pixels))
         numbers.append(frame.number)
         cells.append(_cell(frame.views["stylized"]))
+    if not numbers:
+        raise RequestError("a review page needs at least one frame", shot=data.shot, fix="Stylize the shot first.")
     positions = sorted({round(i * (len(cells) - 1) / max(1, SHEET_CELLS - 1)) for i in range(SHEET_CELLS)})
     shown = [cells[i] for i in positions]
     columns = columns_for(len(shown), shown[0].shape[1], shown[0].shape[0])
@@ -150,8 +156,8 @@ def render_page(title: str, content: Mapping[str, Any]) -> str:
     # "<" cannot end the script element or open a comment when it is written as an escape.
     embedded = json.dumps(content, allow_nan=False).replace("<", "\\u003c")
     escaped = title.replace("&", "&amp;").replace("<", "&lt;")
-    parts = {"style": (folder / "style.css").read_text(encoding="utf-8"), "script": (folder / "app.js").read_text(encoding="utf-8")}
-    return Template((folder / "index.html").read_text(encoding="utf-8")).substitute(title=escaped, data=embedded, **parts)
+    style, script, page = ((folder / n).read_text(encoding="utf-8") for n in ("style.css", "app.js", "index.html"))
+    return Template(page).substitute(title=escaped, data=embedded, style=style, script=script)
 
 
 def _webp(pixels: np.ndarray) -> bytes:
