@@ -1,40 +1,8 @@
 """`osf guide`: G-buffer store to guidance store."""
 
-from __future__ import annotations
+from osf_pipeline.cli.stages import sharded
 
-from osf_pipeline.cli.console import (
-    Address,
-    Backend,
-    Home,
-    Report,
-    Root,
-    Shot,
-    Threads,
-    Workers,
-    describe,
-    progress_lines,
-    project,
-    reporting,
-    show,
+command = sharded(
+    "osf_pipeline.guidance.stage:guide_shot",
+    "Compute occlusion guidance: contours, revealed and hidden areas, creases, confidence.",
 )
-from osf_pipeline.execution import Execution
-
-
-def command(
-    shot: Shot,
-    root: Root = None,
-    home: Home = None,
-    backend: Backend = "local",
-    address: Address = None,
-    workers: Workers = None,
-    threads: Threads = 2,
-    report: Report = None,
-) -> None:
-    """Compute occlusion guidance: contours, revealed and hidden areas, creases, confidence."""
-    with reporting(report) as results:
-        from osf_pipeline.guidance.stage import guide_shot
-
-        execution = Execution(backend, address, workers, threads)
-        result = guide_shot(project(root, home), shot, execution, progress_lines())
-        results.append(describe(result))
-        show(result)

@@ -13,6 +13,7 @@ import numpy as np
 from scipy import ndimage
 
 from osf_pipeline.buffers import GBUFFER
+from osf_pipeline.color import decode_srgb
 from osf_pipeline.config import Camera, Source
 from osf_pipeline.errors import InputDataError, RequestError
 from osf_pipeline.exr.adapters import Binding, BufferMap
@@ -150,18 +151,11 @@ def _color(image: Image, mapping: BufferMap, source: Source) -> np.ndarray:
     if source.color_space == "srgb":  # display encoding applies to straight colour
         if source.alpha == "premultiplied":
             np.divide(rgb, alpha, out=rgb, where=alpha > 0)
-        rgb[:] = srgb_to_linear(rgb)
+        rgb[:] = decode_srgb(rgb)
         rgb *= alpha
     else:
         rgb *= alpha
     return values.astype(dtype)
-
-
-def srgb_to_linear(values: np.ndarray) -> np.ndarray:
-    """IEC 61966-2-1 decoding, odd-symmetric below 0 and continued above 1."""
-    size = np.abs(values)
-    linear = np.where(size <= 0.04045, size / 12.92, ((size + 0.055) / 1.055) ** 2.4)
-    return np.copysign(linear, values)
 
 
 def surface(buffers: Mapping[str, np.ndarray]) -> np.ndarray:

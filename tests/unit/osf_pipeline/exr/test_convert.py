@@ -7,10 +7,11 @@ import pytest
 import yaml
 
 from osf_pipeline.buffers import GBUFFER
+from osf_pipeline.color import decode_srgb
 from osf_pipeline.config import Camera, Exemplar, Source
 from osf_pipeline.errors import InputDataError, RequestError
 from osf_pipeline.exr.adapters import BufferMap, map_buffers
-from osf_pipeline.exr.convert import Frame, canonical, srgb_to_linear
+from osf_pipeline.exr.convert import Frame, canonical
 from osf_pipeline.exr.header import read_header
 from osf_pipeline.exr.keyframe import read_drawing, read_keyframe
 from osf_pipeline.exr.read import place, read_exr
@@ -114,7 +115,7 @@ def test_straight_and_display_encoded_colour(tmp_path: Path) -> None:
     np.testing.assert_allclose(encoded.buffers["color"][0, 0, 0], 0.5 * 0.21404114, rtol=1e-5)
     premultiplied, _ = load(url, Source(color_space="srgb"))
     np.testing.assert_allclose(premultiplied.buffers["color"][0, 0, 0], 0.5, rtol=1e-5)
-    np.testing.assert_allclose(srgb_to_linear(np.array([-0.04045, 0, 1])), [-0.0031308, 0, 1], atol=1e-6)
+    np.testing.assert_allclose(decode_srgb(np.array([-0.04045, 0, 1])), [-0.0031308, 0, 1], atol=1e-6)
 
 
 def test_colour_without_alpha_is_opaque(tmp_path: Path) -> None:
