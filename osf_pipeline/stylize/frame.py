@@ -97,11 +97,6 @@ class Stylizer:
         return Line.of(logits.contiguous()).layer.cpu()
 
 
-def stylize_frame(stylizer: Stylizer, frame: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """`stylizer(frame)`: the function a shard worker maps over frames."""
-    return stylizer(frame)
-
-
 class _Box(NamedTuple):
     """Half-open pixel box in array coordinates; may reach past the array."""
 

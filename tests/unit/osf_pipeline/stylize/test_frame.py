@@ -7,7 +7,7 @@ from model.stylizer import Architecture
 from model.stylizer import Stylizer as Network
 from model.weights import Card
 from osf_pipeline.errors import InputDataError
-from osf_pipeline.stylize.frame import MATTE_FLOOR, Stylizer, stylize_frame
+from osf_pipeline.stylize.frame import MATTE_FLOOR, Stylizer
 
 
 @pytest.fixture(scope="module", autouse=True)
