@@ -55,7 +55,7 @@ def crop(values: dict[str, np.ndarray], rows: slice, columns: slice) -> dict[str
 
 
 def test_layers_are_canonical():
-    layers = stylize_frame(stylizer(), frame())
+    layers = stylizer()(frame())
     assert {name: (a.shape[0], a.dtype) for name, a in layers.items()} == {
         "fill": (4, np.float16), "line": (4, np.float16), "beauty": (4, np.float16), "confidence": (1, np.float16),
     }  # fmt: skip
