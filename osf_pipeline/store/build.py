@@ -10,27 +10,21 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import os
 import socket
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import fsspec
-from filelock import FileLock, Timeout
-
-from osf_pipeline.errors import ConflictError, InputDataError
+from osf_pipeline.errors import InputDataError
 from osf_pipeline.execution import Executor, Json, Progress
-from osf_pipeline.layout import join, local_path
+from osf_pipeline.layout import join
 from osf_pipeline.provenance import code_revision
+from osf_pipeline.store.claim import attempts, builder, hold
 from osf_pipeline.store.files import create_json, read_json, write_json
 from osf_pipeline.store.schema import DATA, StoreSpec, create
 from osf_pipeline.store.version import Version, current, find, published, set_current
 from osf_pipeline.store.writer import COMMITS, checksum
-
-LEASE_SECONDS = 600
-"""A remote attempt whose builder has not shown itself for this long may be continued by another."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +72,6 @@ def build(plan: Plan, run: Executor, progress: Progress | None = None) -> tuple[
         The published version, and whether this call published it (False: it was there or another builder won).
 
     Raises:
-        ConflictError: on stores without locks, when another builder of the same request is alive.
         OsfError: whatever a worker raises; finished shards stay committed.
     """
     with _claim(plan) as attempt:
@@ -93,7 +86,6 @@ def build(plan: Plan, run: Executor, progress: Progress | None = None) -> tuple[
             nonlocal done
             commits[commit["index"]] = commit
             done += len(commit["frames"])
-            _renew(attempt)
             if progress:
                 progress(done, total, plan.spec.kind)
 
@@ -144,69 +136,26 @@ def _claim(plan: Plan) -> Iterator[str]:
     """Continue an abandoned attempt of this request, or start a new one, and hold it."""
     folder = join(plan.store, "attempts")
     taken = {version.attempt for version in published(plan.store)}
-    for name in _attempts(folder):
+    for name in attempts(folder):
         attempt = join(folder, name)
         marker = read_json(join(attempt, "attempt.json"))
         if name in taken or marker is None or marker["request"] != plan.request:
             continue
-        lock = _try_hold(attempt)
+        lock = hold(attempt)
         if lock is not None:
             with lock:
                 yield attempt
             return
     attempt = join(folder, uuid.uuid4().hex)
-    lock = _try_hold(attempt)
+    lock = hold(attempt)
     assert lock is not None, "a new attempt is nobody else's"
     with lock:
         create(join(attempt, DATA), plan.spec)
         # Written last: an attempt without it has no complete metadata and is never continued.
         write_json(
-            join(attempt, "attempt.json"), {"request": plan.request, "spec": plan.spec.to_json(), "builder": _me()}
+            join(attempt, "attempt.json"), {"request": plan.request, "spec": plan.spec.to_json(), "builder": builder()}
         )
         yield attempt
-
-
-def _attempts(folder: str) -> list[str]:
-    fs, path = fsspec.core.url_to_fs(folder)
-    if not fs.exists(path):
-        return []
-    return sorted(
-        e["name"].rstrip("/").rsplit("/", 1)[-1] for e in fs.ls(path, detail=True) if e["type"] == "directory"
-    )
-
-
-def _me() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
-def _try_hold(attempt: str) -> contextlib.AbstractContextManager[Any] | None:
-    """A held claim on an attempt, or None when another live process on this disk holds it."""
-    path = local_path(attempt)
-    if path is not None:
-        path.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path / ".lock")
-        try:
-            return lock.acquire(timeout=0)
-        except Timeout:
-            return None
-    lease = read_json(join(attempt, "lease.json"))
-    now = datetime.datetime.now(datetime.UTC)
-    if lease is not None and lease["builder"] != _me():
-        age = (now - datetime.datetime.fromisoformat(lease["renewed"])).total_seconds()
-        if age < LEASE_SECONDS:
-            raise ConflictError(
-                "another builder is at work on the same request", attempt=attempt, builder=lease["builder"], this=_me(),
-                fix=f"Wait for it, or run again {LEASE_SECONDS - int(age)} s from now if it has died.",
-            )  # fmt: skip
-    _renew(attempt)
-    return contextlib.nullcontext()
-
-
-def _renew(attempt: str) -> None:
-    """On object stores, show that this builder is alive. Local locks need no renewing."""
-    if local_path(attempt) is None:
-        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        write_json(join(attempt, "lease.json"), {"builder": _me(), "renewed": now})
 
 
 def _valid_commits(attempt: str, plan: Plan) -> dict[int, Json]:
