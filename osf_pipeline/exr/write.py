@@ -6,11 +6,11 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
-import fsspec
 import numpy as np
 import OpenEXR
 
 from osf_pipeline.errors import RequestError
+from osf_pipeline.store.files import write_bytes
 
 Window = tuple[int, int, int, int]
 """x0, y0, x1, y1, both ends inside."""
@@ -26,10 +26,31 @@ def write_exr(
     pixel_aspect: float = 1.0,
     compression: Any = None,
 ) -> int:
-    """Write one scanline EXR and return its size in bytes.
+    """As `encode_exr`, to a local path or any fsspec URL, whole or not at all; returns the file's size in bytes."""
+    data = encode_exr(
+        channels,
+        attributes=attributes,
+        data_window=data_window,
+        display_window=display_window,
+        pixel_aspect=pixel_aspect,
+        compression=compression,
+    )
+    write_bytes(url, data)
+    return len(data)
+
+
+def encode_exr(
+    channels: Mapping[str, np.ndarray],
+    *,
+    attributes: Mapping[str, Any] | None = None,
+    data_window: Window | None = None,
+    display_window: Window | None = None,
+    pixel_aspect: float = 1.0,
+    compression: Any = None,
+) -> bytes:
+    """The bytes of one scanline EXR; equal arrays give equal bytes.
 
     Args:
-        url: local path or any fsspec URL; written whole or not at all.
         channels: full channel name to a `(y, x)` array of float16, float32 or uint32.
         attributes: extra header attributes: str, int or float values.
         data_window, display_window: inclusive corners; default is the arrays' own size at the origin.
@@ -39,22 +60,16 @@ def write_exr(
         RequestError: for an array of another dtype, rank or size than the data window.
     """
     if not channels:
-        raise RequestError("an EXR needs at least one channel", file=url, fix="Pass at least one array.")
-    height, width = next(iter(channels.values())).shape
-    data = data_window or (0, 0, width - 1, height - 1)
-    if (data[2] - data[0] + 1, data[3] - data[1] + 1) != (width, height):
-        raise RequestError(
-            "the data window is not the arrays' size",
-            file=url,
-            window=data,
-            size=(width, height),
-            fix="Make them agree.",
-        )
+        raise RequestError("an EXR needs at least one channel", fix="Pass at least one array.")
+    size = next(iter(channels.values())).shape
+    data = data_window or (0, 0, size[-1] - 1, size[0] - 1)
+    if (data[3] - data[1] + 1, data[2] - data[0] + 1) != size:
+        raise RequestError("the data window is not the arrays' size", window=data, size=size, fix="Make them agree.")
     display = display_window or data
     for name, pixels in channels.items():
-        if pixels.shape != (height, width) or pixels.dtype not in (np.float16, np.float32, np.uint32):
+        if pixels.shape != size or pixels.dtype not in (np.float16, np.float32, np.uint32):
             raise RequestError(
-                "a channel has the wrong size or dtype", file=url, channel=name, shape=pixels.shape, dtype=pixels.dtype,
+                "a channel has the wrong size or dtype", channel=name, shape=pixels.shape, dtype=pixels.dtype,
                 fix="Use one (y, x) size and float16, float32 or uint32.",
             )  # fmt: skip
     header = {
@@ -69,9 +84,4 @@ def write_exr(
     with OpenEXR.File(header, {k: np.ascontiguousarray(v) for k, v in channels.items()}) as image:
         buffer = io.BytesIO()
         image.write(buffer)
-    fs, path = fsspec.core.url_to_fs(url)
-    fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
-    temporary = f"{path}.partial"
-    fs.pipe_file(temporary, buffer.getvalue())
-    fs.mv(temporary, path)
-    return buffer.getbuffer().nbytes
+    return buffer.getvalue()
