@@ -97,6 +97,20 @@ class Source(Strict):
         return self.camera.get(frame) if isinstance(self.camera, dict) else self.camera
 
 
+class Delivery(Strict):
+    """What a delivered EXR holds, under which names.
+
+    Attributes:
+        names: `standard` writes `R G B A` and `fill.*`, `line.*`, `confidence.Y`; `source` writes the beauty under the
+            source's colour channels and the layers beside it: `ViewLayer.Combined.R`, `ViewLayer.line.R`.
+        pass_through: patterns of source channels to copy bit for bit, e.g. `ViewLayer.Crypto*` or `*`. Views are left
+            out of the names; a channel that has the name of a delivered layer is not copied.
+    """
+
+    names: Literal["standard", "source"] = "standard"
+    pass_through: tuple[str, ...] = ()
+
+
 class ShotConfig(Source):
     """`shot.yaml`.
 
@@ -110,6 +124,7 @@ class ShotConfig(Source):
         objects: object id to name, for sources without a manifest.
         parts: part id to name.
         reference: optional pattern of reference frames to evaluate against (`.png` sRGB straight alpha, or EXR truth).
+        delivery: names and further channels of the delivered EXR.
     """
 
     source: str = "*.exr"
@@ -121,6 +136,7 @@ class ShotConfig(Source):
     objects: dict[int, str] = {}
     parts: dict[int, str] = {}
     reference: str | None = None
+    delivery: Delivery = Delivery()
 
     def style_of(self, object_id: int) -> str | None:
         """The style of one object id, or None when it passes through."""
