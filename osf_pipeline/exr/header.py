@@ -61,6 +61,7 @@ class Part:
         channels: channel name inside this part to its dtype, in file order.
         subsampled: names of channels stored at a lower resolution.
         attributes: string, int and float attributes; a list of strings for `multiView`.
+        raw_attributes: name to (type, value as it stands in the file) of every attribute, in file order.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Part:
     tiles: Tiles | None
     chunk_count: int
     attributes: dict[str, Any]
+    raw_attributes: dict[str, tuple[str, bytes]]
 
     @property
     def width(self) -> int:
@@ -353,7 +355,7 @@ def _part(reader: _Reader, attributes: dict[str, tuple[str, bytes]], multipart: 
     name = kept.get("name", "")
     return Part(
         name if isinstance(name, str) else "", data, display, aspect, compression, channels, subsampled, tiles, chunks,
-        kept,
+        kept, attributes,
     )  # fmt: skip
 
 
