@@ -17,6 +17,7 @@ from osf_pipeline.buffers import GBUFFER
 from osf_pipeline.config import ShotConfig
 from osf_pipeline.errors import InputDataError
 from osf_pipeline.exr.adapters import BufferMap
+from osf_pipeline.exr.attributes import Attributes, bounded, carried, source_window
 from osf_pipeline.exr.convert import Frame, canonical, surface
 from osf_pipeline.exr.read import paste, read_exr
 from osf_pipeline.exr.write import Window
@@ -35,7 +36,8 @@ class FrameRecord:
 
     Attributes:
         sha256: of the file's bytes; empty when it could not be read.
-        data_window: of the file, inclusive corners.
+        data_window: of the parts that hold the colour, inclusive corners.
+        attributes: of the header, that a delivery carries on.
         status: `quarantined` frames are background in the arrays, and no motion reaches them.
         findings: of this frame; errors are why it is quarantined.
     """
@@ -44,6 +46,7 @@ class FrameRecord:
     file: str
     sha256: str
     data_window: Window | None
+    attributes: Attributes
     status: str
     findings: tuple[Finding, ...]
 
@@ -111,11 +114,15 @@ def _validity(mapping: BufferMap) -> list[str]:
 
 def _read(frame: int, url: str, config: ShotConfig, mapping: BufferMap) -> tuple[FrameRecord, Frame | None]:
     """One frame's record, and its buffers unless it is quarantined."""
-    record = FrameRecord(frame, url, "", None, "quarantined", ())
+    record = FrameRecord(frame, url, "", None, {}, "quarantined", ())
     try:
         image = read_exr(url, mapping.channels, mapping.fill)
-        record = replace(record, sha256=image.sha256, data_window=image.header.data_window)
-        findings = check_source(image, mapping, frame)
+        colors = mapping.bindings["color"].channels
+        attributes, dropped = bounded(carried(image.header, colors, config.view))
+        record = replace(
+            record, sha256=image.sha256, data_window=source_window(image.header, colors), attributes=attributes
+        )
+        findings = [*_too_large(dropped, url, frame), *check_source(image, mapping, frame)]
         if has_error(findings):
             return replace(record, findings=tuple(findings)), None
         found = canonical(image, mapping, config, frame)
@@ -125,6 +132,14 @@ def _read(frame: int, url: str, config: ShotConfig, mapping: BufferMap) -> tuple
     if has_error(findings):
         return replace(record, findings=tuple(findings)), None
     return replace(record, status="ok", findings=tuple(findings)), found
+
+
+def _too_large(dropped: Sequence[str], url: str, frame: int) -> Iterator[Finding]:
+    for name in dropped:
+        yield Finding(
+            "header", "warning", url, frame, "", f"attribute {name!r} is too large to go on to the delivery",
+            "Nothing to do, or render without it.",
+        )  # fmt: skip
 
 
 def _mark_motion(

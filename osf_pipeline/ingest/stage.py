@@ -11,17 +11,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from osf_pipeline.buffers import GBUFFER
+from osf_pipeline.buffers import CONTOUR_RANGE, GBUFFER
 from osf_pipeline.config import ShotConfig, Source
 from osf_pipeline.execution import Execution, Json, Progress, executor
 from osf_pipeline.exr.adapters import BufferMap, map_buffers
-from osf_pipeline.exr.header import read_header
+from osf_pipeline.exr.attributes import HEADERS_FILE, pack, unpack
+from osf_pipeline.exr.header import Header, read_header
 from osf_pipeline.exr.sequence import Sequence, find_sequence
+from osf_pipeline.exr.write import Window
 from osf_pipeline.ingest.frames import load_shard
 from osf_pipeline.layout import Layout, join
 from osf_pipeline.results import StageResult
 from osf_pipeline.shots import FrameRange, shards
 from osf_pipeline.store.build import Conclusion, Plan, build, reuse
+from osf_pipeline.store.files import write_json
 from osf_pipeline.store.identity import identity
 from osf_pipeline.store.schema import ArraySpec, StoreSpec
 from osf_pipeline.store.version import Version
@@ -31,7 +34,7 @@ from osf_pipeline.validate.preflight import Report, preflight
 from osf_pipeline.validate.schema import MANIFEST
 
 KIND = "gbuffer"
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 SHARD_FRAMES = 8
 SHARD_BYTES = 256 * 2**20
 MANIFEST_FILE, FINDINGS_FILE = "manifest.parquet", "findings.parquet"
@@ -91,6 +94,7 @@ class IngestWorker:
         record = {
             "sha256": [r.sha256 for r in loaded.records],
             "data_window": [r.data_window for r in loaded.records],
+            "headers": pack({r.frame: r.attributes for r in loaded.records}),
             "findings": [vars(finding) for finding in findings],
             "ranges": {name: _range(values) for name, values in loaded.buffers.items()},
             "objects": np.flatnonzero(np.bincount(loaded.buffers["object_id"].ravel())).tolist()
@@ -106,6 +110,27 @@ def shard_frames(height: int, width: int, specs: dict[str, ArraySpec]) -> int:
     return max(1, min(SHARD_FRAMES, SHARD_BYTES // frame))
 
 
+def drawn_window(window: Window, display: Window) -> Window:
+    """A union of data windows, grown by the reach of contours as far as the display goes.
+
+    Outside its data window a picture is background, so a figure that fills a tight window has its outline there. Beyond
+    both windows nothing is known and nothing is drawn.
+    """
+    reach = int(CONTOUR_RANGE)
+    return (
+        min(window[0], max(window[0] - reach, display[0])),
+        min(window[1], max(window[1] - reach, display[1])),
+        max(window[2], min(window[2] + reach, display[2])),
+        max(window[3], min(window[3] + reach, display[3])),
+    )
+
+
+def _color_channels(header: Header, mapping: BufferMap, view: str | None) -> dict[str, str]:
+    """The source's colour channels in order, without their view, and their types."""
+    plain = {full: name for name, full in header.names(view).items()}
+    return {plain.get(full, full): header.channels[full] for full in mapping.bindings["color"].channels}
+
+
 def _recipe(config: ShotConfig) -> dict[str, Any]:
     """The settings that decide the arrays; styles, names and fps do not."""
     return config.model_dump(mode="json", include={*Source.model_fields, "view", "cuts", "frames"})
@@ -118,9 +143,11 @@ def _listing(sequence: Sequence) -> list[list[Any]]:
 def _plan(
     store: str, request: str, config: ShotConfig, sequence: Sequence, report: Report, execution: Execution
 ) -> Plan:
-    mapping, window = report.mapping, report.window
+    mapping, display = report.mapping, report.display_window
     assert mapping is not None
-    assert window is not None
+    assert display is not None
+    assert report.window is not None
+    window = drawn_window(report.window, display)
     width, height = window[2] - window[0] + 1, window[3] - window[1] + 1
     specs = _arrays(mapping)
     frames, urls = sequence.frames, sequence.urls
@@ -128,8 +155,9 @@ def _plan(
     facts = {
         "tier": str(mapping.tier),
         "window": list(window),
-        "display_window": list(report.display_window or window),
+        "display_window": list(display),
         "pixel_aspect": report.pixel_aspect,
+        "color_channels": _color_channels(read_header(next(iter(urls.values()))), mapping, config.view),
         "source": mapping.describe(),
     }
 
@@ -137,6 +165,8 @@ def _plan(
         records = [commit["record"] for commit in commits]
         manifest = report.manifest.assign(sha256=[digest for record in records for digest in record["sha256"]])
         MANIFEST.validate(manifest).to_parquet(join(attempt, MANIFEST_FILE))
+        headers = [unpack(record["headers"]) for record in records]
+        write_json(join(attempt, HEADERS_FILE), pack({f: row for shard in headers for f, row in shard.items()}))
         findings = [*map(vars, report.findings), *(f for record in records for f in record["findings"])]
         pd.DataFrame(findings, columns=list(report.table.columns)).to_parquet(join(attempt, FINDINGS_FILE))
         contents = dict(zip(map(str, manifest["frame"]), manifest["sha256"], strict=True))

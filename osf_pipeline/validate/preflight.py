@@ -14,6 +14,7 @@ import pandas as pd
 from osf_pipeline.config import ShotConfig
 from osf_pipeline.errors import InputDataError
 from osf_pipeline.exr.adapters import BufferMap, map_buffers
+from osf_pipeline.exr.attributes import source_window
 from osf_pipeline.exr.header import Header, read_header, union
 from osf_pipeline.exr.sequence import Sequence
 from osf_pipeline.exr.write import Window
@@ -34,7 +35,7 @@ class Report:
         findings: errors first.
         manifest: one row per expected frame, schema `MANIFEST`; `sha256` is still empty.
         mapping: how channels become buffers; None when that could not be told.
-        window: union of all data windows, the H×W of the shot's arrays; None without a readable frame.
+        window: union of the data windows of all that is used; None without a readable frame.
         display_window, pixel_aspect: of the first readable frame.
     """
 
@@ -80,7 +81,17 @@ def preflight(config: ShotConfig, sequence: Sequence) -> Report:
             Finding("mapping", "warning", "", None, "", flag, "Name what is missing in shot.yaml, or go on.")
             for flag in mapping.flags
         ]
-    window = union(h.data_window for h in headers.values()) if headers else None
+    # Parts of other views and passes that are not used do not count.
+    window = (
+        union(
+            source_window(h, mapping.channels)
+            if mapping and set(mapping.channels) <= set(h.channels)
+            else h.data_window
+            for h in headers.values()
+        )
+        if headers
+        else None
+    )
     findings += [*size_change(headers), *window_size(headers)]
     first = next(iter(headers.values()), None)
     order = ("error", "warning", "note")
