@@ -55,12 +55,14 @@ def command(
 
 def where(layout: Layout, shot: str) -> list[str]:
     """What a person opens next: the page, the video, the frames, and the UI on the runs just made."""
+    from osf_pipeline.delivery.stage import RECORD, delivery_url
+
     version = require(layout.store(shot, "stylized"), "stylize", shot)
-    folder = layout.delivery(shot, version.id)
-    delivered = read_json(join(folder, "delivery.json")) or {}
+    folder = delivery_url(layout, shot, version.id, layout.shot_config(shot))
+    delivered = read_json(join(folder, RECORD)) or {}
     dagster = Path(sys.executable).with_name("dagster")
     return [
-        f"review page  {join(folder, 'review', 'index.html')}",
+        f"review page  {join(layout.delivery(shot, version.id), 'review', 'index.html')}",
         f"video        {join(folder, delivered.get('video', ''))}",
         f"frames       {join(folder, delivered.get('exr', ''))}",
         f"Dagster UI   OSF_ROOT={layout.root} DAGSTER_HOME={home_of(layout)} {dagster} dev -w workspace.yaml",

@@ -6,7 +6,7 @@ which attributes a source hands on (`exr.attributes`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,22 +39,22 @@ class Naming:
     types: tuple[str, ...] = ("float16",) * 4
 
     @classmethod
-    def of(cls, source: Mapping[str, str], names: str = "standard") -> Naming:
+    def of(cls, source: Iterable[tuple[str, str]], names: str = "standard") -> Naming:
         """Naming after a source's colour channels.
 
         Args:
-            source: name to dtype, red to alpha or red to blue.
+            source: name and dtype of each, red to alpha or red to blue.
             names: `standard` or `source`, as in `config.Delivery`.
 
         Raises:
             RequestError: for `source` names, when red, green and blue are not three channels.
         """
-        types = tuple("float16" if t == "float16" else "float32" for t in source.values())
-        types += (types[-1],) * (4 - len(types))
+        beauty, types = zip(*source, strict=True)
+        types = tuple("float16" if t == "float16" else "float32" for t in types)
+        types += types[-1:] * (4 - len(types))
         if names == "standard":
             return cls(types=types)
-        beauty = tuple(source)
-        if len(beauty) < 3:
+        if len(set(beauty)) < 3:
             raise RequestError(
                 "the source's colour has too few channels to name layers", channel=", ".join(beauty), key="delivery",
                 fix="Set `names: standard`.",

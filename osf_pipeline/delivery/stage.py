@@ -36,6 +36,7 @@ STAGE_VERSION = 1
 SETTINGS = ("delivery", "fps")
 """Keys of shot.yaml that decide a delivery beside the version it is made from."""
 NO_HEADERS: dict[str, Any] = {"values": [], "frames": {}}
+HALF_RGBA = [(name, "float16") for name in "RGBA"]
 """Of stores made before headers were kept."""
 
 
@@ -86,7 +87,7 @@ def _deliver(
     gbuffer = reopen(layout.store(shot, "gbuffer"), version.record["inputs"]["gbuffer"])
     facts = gbuffer.attributes
     headers = unpack(read_json(join(gbuffer.url, HEADERS_FILE)) or NO_HEADERS)
-    naming = Naming.of(facts.get("color_channels", dict.fromkeys("RGBA", "float16")), config.delivery.names)
+    naming = Naming.of(facts.get("color_channels", HALF_RGBA), config.delivery.names)
     exact = gbuffer.array("color").dtype == np.float32
     contents = gbuffer.record["inputs"]["files"]
     sources = Sources.of(layout, shot, config, naming) if config.delivery.pass_through else None

@@ -17,6 +17,7 @@ import pandas as pd
 
 from osf_pipeline.color import decode_srgb
 from osf_pipeline.config import ShotConfig
+from osf_pipeline.delivery.stage import RECORD, delivery_url
 from osf_pipeline.evaluation.baselines import TextureLookup
 from osf_pipeline.evaluation.evaluate import Candidate, Evaluator, csv, headline, markdown
 from osf_pipeline.evaluation.regions import REGIONS
@@ -85,7 +86,7 @@ def review_shot(layout: Layout, shot: str, progress: Progress | None = None) -> 
     config = layout.shot_config(shot)
     truths = truth_files(layout, shot, config)
     evaluated = read_json(join(folder, FOLDER, SUMMARY))
-    delivered = read_json(join(folder, "delivery.json"))
+    delivered = read_json(join(delivery_url(layout, shot, version.id, config), RECORD))
     wanted = {
         "version": REVIEW_VERSION,
         "evaluation": evaluated and evaluated["of"],
@@ -149,7 +150,10 @@ def _review(
         ("published", version.record["provenance"]["published"]),
         ("truth", _describe(truths)),
     ]
-    links = [("EXR", "../exr/"), ("PNG", "../png/"), ("Video", f"../{delivered['video']}")] if delivered else []
+    delivery = delivery_url(layout, shot, version.id, config).rsplit("/", 1)[-1]
+    beside = "../" if delivery == version.id else f"../../{delivery}/"
+    places = {"EXR": "exr/", "PNG": "png/", "Video": delivered["video"]} if delivered else {}
+    links = [(name, f"{beside}{place}") for name, place in places.items()]
     if load_table(layout, shot, version.id) is not None:
         links.append(("Metrics", "../evaluation/metrics.csv"))
     height, width = version.shape

@@ -125,10 +125,10 @@ def drawn_window(window: Window, display: Window) -> Window:
     )
 
 
-def _color_channels(header: Header, mapping: BufferMap, view: str | None) -> dict[str, str]:
-    """The source's colour channels in order, without their view, and their types."""
+def _color_channels(header: Header, mapping: BufferMap, view: str | None) -> list[list[str]]:
+    """Name, without its view, and type of each of the source's colour channels."""
     plain = {full: name for name, full in header.names(view).items()}
-    return {plain.get(full, full): header.channels[full] for full in mapping.bindings["color"].channels}
+    return [[plain.get(full, full), header.channels[full]] for full in mapping.bindings["color"].channels]
 
 
 def _recipe(config: ShotConfig) -> dict[str, Any]:
