@@ -15,6 +15,9 @@ from osf_pipeline.config import ShotConfig, StyleConfig, load_yaml
 from osf_pipeline.errors import RequestError
 from osf_pipeline.shots import check_name
 
+for _protocol in ("s3", "s3a"):  # by name: s3fs is an extra, and slow to import
+    fsspec.register_implementation(_protocol, "osf_pipeline.remote.ObjectStore", clobber=True)
+
 
 def join(base: str, *parts: str) -> str:
     """Join URL parts with single slashes; an absolute path or URL in `parts` starts anew."""

@@ -19,14 +19,13 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from datetime import datetime
 from typing import Any
 
 import fsspec
 from filelock import FileLock, Timeout
 
 from osf_pipeline.layout import join, local_path
-from osf_pipeline.store.files import create_json, read_json, write_json
+from osf_pipeline.store.files import create_json, names, read_json, write_json
 
 LEASE_SECONDS = 60.0
 """A holder that has not renewed its lease for this long is taken for dead."""
@@ -38,7 +37,7 @@ LEASES = "leases"
 
 def attempts(folder: str) -> list[str]:
     """Names of all attempts in a folder, done or not."""
-    return _names(folder, "directory")
+    return names(folder, "directory")
 
 
 def builder() -> str:
@@ -61,7 +60,7 @@ def hold(attempt: str) -> AbstractContextManager[Any] | None:
         except Timeout:
             return None
     folder = join(attempt, LEASES)
-    numbers = (name.removesuffix(".json") for name in _names(folder, "file"))
+    numbers = (name.removesuffix(".json") for name in names(folder))
     taken = max((int(number) for number in numbers if number.isdecimal()), default=-1)
     if taken >= 0 and _alive(join(folder, f"{taken}.json")):
         return None
@@ -72,33 +71,28 @@ def hold(attempt: str) -> AbstractContextManager[Any] | None:
 
 def _alive(lease: str) -> bool:
     """Whether the holder of a lease renews it; watches it if need be."""
-    fs, path = fsspec.core.url_to_fs(lease)
-    seen = _modified(fs, path)
-    expires = time.monotonic() + LEASE_SECONDS - (_store_time(lease) - seen).total_seconds()
+    seen = read_json(lease)
+    expires = time.monotonic() + LEASE_SECONDS - _age(lease)
     while True:
-        if (read_json(lease) or {}).get("released"):
+        found = read_json(lease)
+        if found is None or found.get("released"):
             return False
-        if _modified(fs, path) != seen:
+        if found != seen:
             return True
         if time.monotonic() >= expires:
             return False
         time.sleep(WATCH_SECONDS)
 
 
-def _store_time(lease: str) -> datetime:
-    """What the store's clock shows now: the modification time of an object written for this."""
-    fs, probe = fsspec.core.url_to_fs(f"{lease}.{uuid.uuid4().hex}.now")
+def _age(url: str) -> float:
+    """Seconds since an object was written, by the store's clock: that of another object, written now, is its time."""
+    fs, path = fsspec.core.url_to_fs(url)
+    probe = f"{path}.{uuid.uuid4().hex}.now"
     fs.pipe_file(probe, b"")
     try:
-        return _modified(fs, probe)
+        return float((fs.modified(probe) - fs.modified(path)).total_seconds())
     finally:
         fs.rm_file(probe)
-
-
-def _modified(fs: fsspec.AbstractFileSystem, path: str) -> datetime:
-    fs.invalidate_cache(path.rsplit("/", 1)[0])
-    found: datetime = fs.modified(path)
-    return found
 
 
 @contextmanager
@@ -107,26 +101,19 @@ def _held(lease: str, terms: dict[str, Any]) -> Iterator[None]:
     done = threading.Event()
 
     def renew() -> None:
+        beat = 0
         while not done.wait(RENEW_SECONDS):
+            beat += 1
             with suppress(Exception):  # the store may be back for the next beat; if not, the build itself will say so
-                write_json(lease, terms)
+                write_json(lease, terms | {"beat": beat})
 
-    beat = threading.Thread(target=renew, name="lease", daemon=True)
-    beat.start()
+    heart = threading.Thread(target=renew, name="lease", daemon=True)
+    heart.start()
     try:
         yield
     finally:
         done.set()
-        beat.join()
+        heart.join()
         # Kept rather than removed: numbers only grow, so no contender can take one twice.
         with suppress(Exception):  # it expires anyway
             write_json(lease, terms | {"released": True})
-
-
-def _names(folder: str, kind: str) -> list[str]:
-    fs, path = fsspec.core.url_to_fs(folder)
-    fs.invalidate_cache(path)
-    if not fs.exists(path):
-        return []
-    entries = fs.ls(path, detail=True)
-    return sorted(entry["name"].rstrip("/").rsplit("/", 1)[-1] for entry in entries if entry["type"] == kind)

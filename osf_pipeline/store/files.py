@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 import os
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import fsspec
 
@@ -54,14 +56,18 @@ def write_bytes(url: str, data: bytes) -> None:
         fs.pipe_file(remote, data)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _write_aside(path, data)
-    temporary.replace(path)
+    with _aside(path, data) as temporary:
+        temporary.replace(path)
 
 
 def create_json(url: str, data: dict[str, Any]) -> bool:
-    """Create a file with its whole content, exclusively; False when it exists already.
+    """Create a file with its whole content, exclusively; False when somebody else has.
 
     Local disks: a hard link, which fails if the name is taken. Object stores: a conditional put.
+
+    Args:
+        data: must differ between creators, say by an id: a put whose answer was lost is repeated, and then finds its
+            own object there.
     """
     path = local_path(url)
     if path is None:
@@ -69,23 +75,44 @@ def create_json(url: str, data: dict[str, Any]) -> bool:
         try:
             fs.pipe_file(remote, encode(data), mode="create")
         except FileExistsError:
-            return False
+            return bool(fs.cat_file(remote) == encode(data))
         return True
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _write_aside(path, encode(data))
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        return False
-    finally:
-        temporary.unlink()
+    with _aside(path, encode(data)) as temporary:
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return False
     return True
 
 
-def _write_aside(path: Path, data: bytes) -> Path:
+@contextmanager
+def _aside(path: Path, data: bytes) -> Iterator[Path]:
+    """A file beside `path` that holds the data safely on disk; gone afterwards, unless it was moved."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    with temporary.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    return temporary
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def copy(source: str, target: str) -> None:
+    """Copy a file to a new place on the same file system; within an object store nothing passes through this process."""
+    fs, here = fsspec.core.url_to_fs(source)
+    there = fsspec.core.url_to_fs(target)[1]
+    fs.makedirs(there.rsplit("/", 1)[0], exist_ok=True)
+    fs.cp_file(here, there)
+
+
+def names(folder: str, kind: Literal["file", "directory"] = "file") -> list[str]:
+    """Names in a folder as it is now, sorted; none when there is no such folder."""
+    fs, path = fsspec.core.url_to_fs(folder)
+    fs.invalidate_cache(path)
+    if not fs.exists(path):
+        return []
+    entries = fs.ls(path, detail=True)
+    return sorted(entry["name"].rstrip("/").rsplit("/", 1)[-1] for entry in entries if entry["type"] == kind)
