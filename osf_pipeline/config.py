@@ -6,15 +6,20 @@ Belongs here: the keys of those files and their meaning. Does not: recipes of a 
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import fsspec
 import numpy as np
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
+from osf_pipeline.colorspaces.spaces import named
 from osf_pipeline.errors import RequestError
 
+AUTO_SPACE = "auto"
+OCIO_VARIABLE = "OCIO"
 Vec3 = tuple[float, float, float]
 T = TypeVar("T", bound="Strict")
 
@@ -23,6 +28,12 @@ class Strict(BaseModel):
     """Frozen and refusing unknown keys: a typo fails when the file is read."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _check_space(name: str, info: ValidationInfo) -> None:
+    """A built-in name is checked at once; one of an OpenColorIO configuration where that is opened."""
+    if info.data.get("ocio") is None:
+        named(name)
 
 
 class Camera(Strict):
@@ -73,7 +84,10 @@ class Source(Strict):
             scene = min + stored * (max - min).
         camera: needed for world-space normals; one camera, or one per frame number.
         alpha: `premultiplied` or `straight`.
-        color_space: of `color`. `linear-rec709` or `srgb` (display-encoded).
+        ocio: an OpenColorIO configuration: a path, a URL, a built-in such as `ocio://default`, or `env` for the
+            variable OCIO.
+        color_space: of `color`: `auto` (what the header declares, else `linear-rec709`), a built-in name
+            (`colorspaces.spaces.SPACES`), or a space, alias or role of `ocio`.
     """
 
     adapter: str = "auto"
@@ -83,7 +97,27 @@ class Source(Strict):
     rest_box: tuple[Vec3, Vec3] | None = None
     camera: Camera | dict[int, Camera] | None = None
     alpha: Literal["premultiplied", "straight"] = "premultiplied"
-    color_space: Literal["linear-rec709", "srgb"] = "linear-rec709"
+    ocio: str | None = None
+    color_space: str = AUTO_SPACE
+
+    @field_validator("ocio")
+    @classmethod
+    def _from_environment(cls, url: str | None) -> str | None:
+        """The variable's value takes the place of `env`, so that workers elsewhere use the same."""
+        if url == "env":
+            url = os.environ.get(OCIO_VARIABLE)
+            if not url:
+                raise ValueError(f"`ocio: env` needs the variable {OCIO_VARIABLE}")
+        if url is not None and "://" not in url and not Path(url).is_absolute():
+            raise ValueError("`ocio` needs an absolute path, a URL or a built-in name")
+        return url
+
+    @field_validator("color_space")
+    @classmethod
+    def _known_space(cls, name: str, info: ValidationInfo) -> str:
+        if name != AUTO_SPACE:
+            _check_space(name, info)
+        return name
 
     @field_validator("rest_box")
     @classmethod
@@ -105,10 +139,12 @@ class Delivery(Strict):
             source's colour channels and the layers beside it: `ViewLayer.Combined.R`, `ViewLayer.line.R`.
         pass_through: patterns of source channels to copy bit for bit, e.g. `ViewLayer.Crypto*` or `*`. Views are left
             out of the names; a channel that has the name of a delivered layer is not copied.
+        color_space: of the layers, named as a source's is; the render's own scene-linear space when absent.
     """
 
     names: Literal["standard", "source"] = "standard"
     pass_through: tuple[str, ...] = ()
+    color_space: str | None = None
 
 
 class ShotConfig(Source):
@@ -137,6 +173,13 @@ class ShotConfig(Source):
     parts: dict[int, str] = {}
     reference: str | None = None
     delivery: Delivery = Delivery()
+
+    @field_validator("delivery")
+    @classmethod
+    def _known_delivery(cls, delivery: Delivery, info: ValidationInfo) -> Delivery:
+        if delivery.color_space is not None:
+            _check_space(delivery.color_space, info)
+        return delivery
 
     def style_of(self, object_id: int) -> str | None:
         """The style of one object id, or None when it passes through."""

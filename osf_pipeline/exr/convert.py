@@ -13,7 +13,7 @@ import numpy as np
 from scipy import ndimage
 
 from osf_pipeline.buffers import GBUFFER
-from osf_pipeline.color import decode_srgb
+from osf_pipeline.colorspaces.source import input_color
 from osf_pipeline.config import Camera, Source
 from osf_pipeline.errors import InputDataError, RequestError
 from osf_pipeline.exr.adapters import Binding, BufferMap
@@ -144,18 +144,7 @@ def _color(image: Image, mapping: BufferMap, source: Source) -> np.ndarray:
     for target, name in zip(color, binding.channels, strict=False):
         target[:] = image.channels[name]
     _affine(color, binding)
-    if source.color_space == "linear-rec709" and source.alpha == "premultiplied":
-        return color
-    values = color.astype(np.float32)
-    rgb, alpha = values[:3], values[3]
-    if source.color_space == "srgb":  # display encoding applies to straight colour
-        if source.alpha == "premultiplied":
-            np.divide(rgb, alpha, out=rgb, where=alpha > 0)
-        rgb[:] = decode_srgb(rgb)
-        rgb *= alpha
-    else:
-        rgb *= alpha
-    return values.astype(dtype)
+    return input_color(source, image.header).decode(color, premultiplied=source.alpha == "premultiplied")
 
 
 def surface(buffers: Mapping[str, np.ndarray]) -> np.ndarray:

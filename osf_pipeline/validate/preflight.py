@@ -18,6 +18,7 @@ from osf_pipeline.exr.attributes import source_window
 from osf_pipeline.exr.header import Header, read_header, union
 from osf_pipeline.exr.sequence import Sequence
 from osf_pipeline.exr.write import Window
+from osf_pipeline.validate.color import color_space
 from osf_pipeline.validate.findings import Finding, of_error, refuse
 from osf_pipeline.validate.schema import MANIFEST, findings_table
 
@@ -92,7 +93,7 @@ def preflight(config: ShotConfig, sequence: Sequence) -> Report:
         if headers
         else None
     )
-    findings += [*size_change(headers), *window_size(headers)]
+    findings += [*size_change(headers), *window_size(headers), *color_space(headers, config)]
     first = next(iter(headers.values()), None)
     order = ("error", "warning", "note")
     return Report(
