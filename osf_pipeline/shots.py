@@ -86,9 +86,26 @@ class FrameRange:
         return max(set(gaps), key=lambda gap: (gaps.count(gap), -gap)) if gaps else 1
 
     @property
+    def strays(self) -> tuple[int, ...]:
+        """Frames that belong to no regular sequence: off the commonest phase of the step, or alone at an end.
+
+        >>> FrameRange.parse("1-9x2,4,1049").strays
+        (4, 1049)
+        """
+        phases = [f % self.step for f in self.frames]
+        phase = max(set(phases), key=phases.count)
+        off = tuple(f for f in self.frames if f % self.step != phase)
+        on = [f for f in self.frames if f % self.step == phase]
+        alone = []
+        if len(on) > 2:
+            alone = [end for end, next_ in ((on[0], on[1]), (on[-1], on[-2])) if abs(end - next_) > 2 * self.step]
+        return tuple(sorted((*off, *alone)))
+
+    @property
     def missing(self) -> tuple[int, ...]:
-        """Frames a regular sequence of this step would also have."""
-        return tuple(f for f in range(self.frames[0], self.frames[-1] + 1, self.step) if f not in set(self.frames))
+        """Frames a regular sequence of this step would also have, strays aside."""
+        regular = sorted(set(self.frames) - set(self.strays))
+        return tuple(f for f in range(regular[0], regular[-1] + 1, self.step) if f not in set(regular))
 
 
 @dataclass(frozen=True, order=True)

@@ -9,6 +9,7 @@ import fnmatch
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import fileseq
@@ -28,12 +29,14 @@ class FrameFile:
     Attributes:
         size: bytes.
         mtime: modification time or ETag, as text; equal text and size mean unchanged contents.
+        written: when the file was last written, seconds since 1970 (UTC); None where the file system does not say.
     """
 
     frame: int
     url: str
     size: int
     mtime: str
+    written: float | None = None
 
 
 @dataclass(frozen=True)
@@ -45,12 +48,14 @@ class Sequence:
         files: one per frame, ascending.
         missing: frames that were asked for, or that a regular sequence would have, and that no file holds.
         duplicates: frames that several files claim, with those files.
+        strays: frames with a file that no regular sequence would have; none where the frames were asked for.
     """
 
     pattern: str
     files: tuple[FrameFile, ...]
     missing: tuple[int, ...] = ()
     duplicates: tuple[tuple[int, tuple[str, ...]], ...] = ()
+    strays: tuple[int, ...] = ()
 
     @property
     def frames(self) -> FrameRange:
@@ -77,7 +82,7 @@ def find_sequence(folder: str, pattern: str, frames: str | None = None) -> Seque
     place, name = join(folder, pattern).rsplit("/", 1)
     fs, path = fsspec.core.url_to_fs(place)
     try:
-        entries = [e for e in fs.ls(path, detail=True) if e["type"] == "file"]
+        entries = [e for e in fs.ls(path, detail=True) if e["type"] == "file" and not _passing(e["name"])]
     except (FileNotFoundError, NotADirectoryError) as error:
         raise InputDataError("no such folder", folder=place, fix="Check `source` and the root.") from error
     listed = {e["name"].rsplit("/", 1)[-1]: e for e in entries}
@@ -98,9 +103,16 @@ def find_sequence(folder: str, pattern: str, frames: str | None = None) -> Seque
             fix=f"Files exist for {FrameRange.of(claims)}. Mend `frames`.",
         )  # fmt: skip
     files = tuple(_file(frame, join(place, claims[frame][0]), listed[claims[frame][0]]) for frame in taken)
-    missing = tuple(f for f in wanted if f not in claims) if wanted else FrameRange.of(taken).missing
+    found = FrameRange.of(taken)
+    missing = tuple(f for f in wanted if f not in claims) if wanted else found.missing
     duplicates = tuple((f, tuple(claims[f])) for f in taken if len(claims[f]) > 1)
-    return Sequence(join(place, name), files, missing, duplicates)
+    return Sequence(join(place, name), files, missing, duplicates, () if wanted else found.strays)
+
+
+def _passing(path: str) -> bool:
+    """Hidden and temporary files, which copy tools and systems leave beside the frames for a while."""
+    name = path.rsplit("/", 1)[-1]
+    return name.startswith((".", "~")) or name.endswith("~")
 
 
 def _padded(names: Iterable[str], pattern: str) -> dict[str, int]:
@@ -132,4 +144,12 @@ def _globbed(names: Iterable[str], pattern: str, place: str) -> dict[str, int]:
 
 def _file(frame: int, url: str, entry: dict[str, Any]) -> FrameFile:
     changed = next((entry[k] for k in ("ETag", "mtime", "LastModified", "created") if entry.get(k)), "")
-    return FrameFile(frame, url, int(entry["size"]), str(changed).strip('"'))
+    return FrameFile(frame, url, int(entry["size"]), str(changed).strip('"'), _written(entry))
+
+
+def _written(entry: dict[str, Any]) -> float | None:
+    """Local file systems give seconds, object stores a `datetime`."""
+    moment = next((entry[k] for k in ("mtime", "LastModified", "last_modified", "created") if entry.get(k)), None)
+    if isinstance(moment, datetime):
+        return moment.timestamp()
+    return float(moment) if isinstance(moment, int | float) else None

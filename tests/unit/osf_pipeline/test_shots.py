@@ -45,6 +45,26 @@ def test_step_and_gaps() -> None:
     assert FrameRange.parse("7").missing == ()
 
 
+@pytest.mark.parametrize(
+    ("frames", "strays", "missing"),
+    [
+        ("1001-1008,1049", (1049,), ()),
+        ("1,1001-1008", (1,), ()),
+        ("2,3-11x2", (2,), ()),
+        ("1-9x2,4,13", (4,), (11,)),
+        ("1-4,8-10", (), (5, 6, 7)),
+        ("1-4,6", (), (5,)),
+        ("1,50", (), ()),
+        ("-5--3,7", (7,), ()),
+    ],
+)
+def test_a_frame_outside_the_regular_sequence_is_a_stray(
+    frames: str, strays: tuple[int, ...], missing: tuple[int, ...]
+) -> None:
+    found = FrameRange.parse(frames)
+    assert (found.strays, found.missing) == (strays, missing)
+
+
 @pytest.mark.parametrize("name", ["", "../up", "a/b", ".hidden", "a b", "ä"])
 def test_an_unsafe_name_is_refused(name: str) -> None:
     with pytest.raises(RequestError, match="usable shot name"):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import fsspec
@@ -60,6 +62,29 @@ def test_two_files_of_one_frame(tmp_path: Path) -> None:
     folder = touch(tmp_path, "a.1.exr", "a.0001.exr", "a.0002.exr")
     assert find_sequence(folder, "*.exr").duplicates == ((1, ("a.0001.exr", "a.1.exr")),)
     assert find_sequence(folder, "a.####.exr").duplicates == ()
+
+
+def test_files_in_passing_are_no_frames(tmp_path: Path) -> None:
+    names = (".a.0002.exr", "._a.0001.exr", ".a.0003.exr.Xq12", "~a.0002.exr", "a.0002.exr~", "a.0002.exr.partial")
+    folder = touch(tmp_path, "a.0001.exr", *names)
+    assert [f.frame for f in find_sequence(folder, "*.exr").files] == [1]
+    assert [f.frame for f in find_sequence(folder, "a.####.exr").files] == [1]
+
+
+def test_when_a_file_was_written(tmp_path: Path) -> None:
+    folder = touch(tmp_path, "a.1.exr")
+    os.utime(tmp_path / "a.1.exr", (5, 1000.5))
+    assert find_sequence(folder, "*.exr").files[0].written == 1000.5
+    fsspec.filesystem("memory").pipe_file("/when/a.1.exr", b"x")
+    (file,) = find_sequence("memory://when", "*.exr").files
+    assert file.written is not None
+    assert abs(file.written - time.time()) < 60
+
+
+def test_strays_unless_the_frames_are_listed(tmp_path: Path) -> None:
+    folder = touch(tmp_path, *(f"a.{n:04d}.exr" for n in (1, 2, 3, 9)))
+    assert find_sequence(folder, "*.exr").strays == (9,)
+    assert find_sequence(folder, "*.exr", "1-3,9").strays == ()
 
 
 def test_faults_of_the_request(tmp_path: Path) -> None:
