@@ -34,6 +34,6 @@ def test_motion_rules_are_motion() -> None:
 
 
 def test_preflight_rules_concern_the_files() -> None:
-    found = rules_of("validate/preflight.py") | rules_of("exr/header.py") | rules_of("exr/sequence.py")
+    found = rules_of("validate/files.py") | rules_of("exr/header.py") | rules_of("exr/sequence.py")
     assert {"gap", "duplicate", "size_change", "deep"} <= found
     assert {group_of(rule) for rule in found} == {"files"}
