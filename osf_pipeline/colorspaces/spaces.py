@@ -144,6 +144,11 @@ def store_space(attributes: Mapping[str, Any]) -> Space:
     return next((known for known in SPACES.values() if known.same(space)), space)
 
 
+def in_rec709(color: np.ndarray, attributes: Mapping[str, Any]) -> np.ndarray:
+    """Premultiplied colour of a store in linear Rec. 709, as pictures, metrics and networks want it; see `convert`."""
+    return convert(color, store_space(attributes), LINEAR_REC709)
+
+
 def to_xyz(chromaticities: Chromaticities) -> np.ndarray:
     """(3, 3) float64, linear RGB to CIE XYZ with Y of white 1 (SMPTE RP 177-1993)."""
     xy = np.array(chromaticities, np.float64).reshape(4, 2)

@@ -15,7 +15,7 @@ from osf_pipeline.color import Background, display, to_uint8
 
 
 def picture(layer: np.ndarray, background: Background = "white") -> np.ndarray:
-    """(4, y, x) premultiplied scene-linear to (y, x, 3) uint8 over a background."""
+    """(4, y, x) premultiplied linear Rec. 709 to (y, x, 3) uint8 over a background."""
     return to_uint8(display(layer, background))
 
 
@@ -41,5 +41,5 @@ def beside(pictures: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def thumbnail(layer: np.ndarray, width: int = 192) -> bytes:
-    """A small PNG of a premultiplied scene-linear layer on white."""
+    """A small PNG of a premultiplied linear Rec. 709 layer on white."""
     return encode_png(resized(picture(layer), width))

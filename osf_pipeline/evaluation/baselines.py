@@ -23,7 +23,7 @@ class TextureLookup:
     """A drawing fastened to the surface by rest position, part by part.
 
     Args:
-        drawing: (4, y, x) premultiplied scene-linear drawing, registered to the keyframe.
+        drawing: (4, y, x) premultiplied linear Rec. 709 drawing, registered to the keyframe.
         rest_position: (3, y, x) of the keyframe, scene units.
         part_id: (y, x) of the keyframe, 0 is background.
         reach: how far from a keyframe sample a surface point may lie, in keyframe pixels (median sample distance).
@@ -53,7 +53,7 @@ class TextureLookup:
         Coverage is the render's; so is the colour where the keyframe did not see the surface.
 
         Args:
-            render: (4, y, x) premultiplied scene-linear; rest_position: (3, y, x); part_id: (y, x).
+            render: (4, y, x) premultiplied linear Rec. 709; rest_position: (3, y, x); part_id: (y, x).
         """
         out = render.astype(np.float32)
         straight = np.zeros_like(out[:3])

@@ -56,7 +56,7 @@ class Candidate:
     """What one method made of a frame.
 
     Attributes:
-        beauty: (4, y, x), premultiplied, scene-linear.
+        beauty: (4, y, x), premultiplied, linear Rec. 709.
         line: (y, x) opacity of its line layer, where it has one.
     """
 

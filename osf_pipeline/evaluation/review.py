@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from osf_pipeline.color import display, straight_srgb, to_uint8
+from osf_pipeline.color import display, from_straight_srgb, straight_srgb, to_uint8
 from osf_pipeline.delivery.preview import encode_png, resized
 from osf_pipeline.errors import RequestError
 from osf_pipeline.evaluation.evaluate import best
@@ -81,10 +81,10 @@ def frame_views(
     """The views of one frame.
 
     Args:
-        color: (4, y, x) render; layers: `beauty`, `line`, `fill`; all premultiplied scene-linear.
+        color: (4, y, x) render; layers: `beauty`, `line`, `fill`; all premultiplied linear Rec. 709.
         guides: (y, x, 3) uint8 picture of the guides.
         revealed: (y, x) 0..1.
-        truth: (4, y, x) premultiplied scene-linear, or None.
+        truth: (4, y, x) premultiplied linear Rec. 709, or None.
     """
     beauty = display(layers["beauty"])
     red = np.array([0.9, 0.1, 0.1])[:, None, None]
@@ -169,9 +169,7 @@ def _webp(pixels: np.ndarray) -> bytes:
 
 
 def _cell(rgba: np.ndarray) -> np.ndarray:
-    alpha = rgba[..., 3:].astype(np.float32) / 255
-    on_white = rgba[..., :3] * alpha + 255 * (1 - alpha)
-    return resized(np.rint(on_white).astype(np.uint8), SHEET_WIDTH)
+    return resized(to_uint8(display(from_straight_srgb(rgba))), SHEET_WIDTH)
 
 
 def _metrics(table: pd.DataFrame | None) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from osf_pipeline.color import decode_srgb
+from osf_pipeline.colorspaces.spaces import in_rec709
 from osf_pipeline.config import ShotConfig
 from osf_pipeline.delivery.stage import RECORD, delivery_url
 from osf_pipeline.evaluation.baselines import TextureLookup
@@ -37,6 +38,8 @@ FOLDER, SUMMARY = "evaluation", "summary.json"
 REVIEW, REVIEW_RECORD = "review", "review.json"
 PERCEPTUAL_FRAMES = 24
 """Frames, spread over the shot, whose perceptual distance is measured: it costs more than all else together."""
+COLORS = ("color", "beauty", "fill", "line")
+"""Arrays of stores that hold premultiplied colour."""
 COLUMNS = ("st_lpips", "ciede2000", "contour_f1", "contour_recall", "contour_precision")
 
 
@@ -233,7 +236,9 @@ def _evaluate(
 
 
 def _frame(version: Version, position: int, names: tuple[str, ...]) -> dict[str, np.ndarray]:
-    return {name: values[0] for name, values in version.read(position, position + 1, names).items()}
+    """Arrays of one frame; colours in linear Rec. 709, the primaries of truths, metrics and screens."""
+    arrays = {name: values[0] for name, values in version.read(position, position + 1, names).items()}
+    return {n: in_rec709(a, version.attributes) if n in COLORS else a for n, a in arrays.items()}
 
 
 def _texture_lookup(layout: Layout, style: str) -> TextureLookup:

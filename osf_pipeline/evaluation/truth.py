@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import fsspec
@@ -25,6 +25,8 @@ from scipy import ndimage
 
 from osf_pipeline.buffers import CONTOUR_RANGE
 from osf_pipeline.color import from_straight_srgb
+from osf_pipeline.colorspaces.source import declared_space
+from osf_pipeline.colorspaces.spaces import LINEAR_REC709, convert
 from osf_pipeline.errors import InputDataError
 from osf_pipeline.evaluation.lines import distance_to, layer_mask, stroke_width, thin
 from osf_pipeline.exr.read import read_exr
@@ -38,7 +40,7 @@ class FrameTruth:
     """The truth of one frame.
 
     Attributes:
-        beauty: (4, y, x) float32, premultiplied, scene-linear.
+        beauty: (4, y, x) float32, premultiplied, linear Rec. 709.
         line: (y, x) float32, opacity of the line.
         contour: (y, x) float32 pixels to the nearest contour, truncated at `CONTOUR_RANGE`.
         occlusion: likewise, to the nearest contour with a surface behind it.
@@ -107,13 +109,17 @@ def read_truth(url: str) -> FrameTruth:
     """Read the truth of one frame.
 
     Args:
-        url: an EXR of `osf sample`, or `..._stylized.png` with `..._contour.png` beside it.
+        url: an EXR of `osf sample`, in the space it declares or else linear Rec. 709, or `..._stylized.png` with
+            `..._contour.png` beside it.
 
     Raises:
         InputDataError: for a missing or damaged file, a missing channel, or two pictures of different size.
     """
     if not url.endswith(".png"):
-        return from_channels(read_exr(url, TRUTH_CHANNELS).channels)
+        image = read_exr(url, TRUTH_CHANNELS)
+        truth = from_channels(image.channels)
+        space = declared_space(image.header) or LINEAR_REC709
+        return replace(truth, beauty=convert(truth.beauty, space, LINEAR_REC709))
     line_url = url.removesuffix("_stylized.png") + "_contour.png"
     stylized, picture = np.array(_read_png(url).convert("RGBA")), _read_png(line_url)
     # Either a mask, or the line as a transparent picture.

@@ -12,6 +12,8 @@ import numpy as np
 import PIL.Image
 
 from osf_pipeline.buffers import GBUFFER
+from osf_pipeline.colorspaces.source import input_color
+from osf_pipeline.colorspaces.spaces import LINEAR_REC709, convert
 from osf_pipeline.config import Exemplar
 from osf_pipeline.errors import InputDataError
 from osf_pipeline.exr.adapters import map_buffers
@@ -27,7 +29,8 @@ def read_keyframe(exemplar: Exemplar, base_url: str) -> dict[str, np.ndarray]:
     """Canonical buffers of an exemplar's keyframe, over the display window.
 
     Returns:
-        buffer name to a (channel, y, x) array in canonical dtype, background outside the data window.
+        buffer name to a (channel, y, x) array in canonical dtype, background outside the data window. Its colour is
+        linear Rec. 709 like that of the drawing, in float32 where the keyframe has other primaries.
 
     Raises:
         InputDataError, RequestError: as `map_buffers` and `read_exr`.
@@ -38,6 +41,7 @@ def read_keyframe(exemplar: Exemplar, base_url: str) -> dict[str, np.ndarray]:
     image = read_exr(url, mapping.channels, mapping.fill)
     refuse(check_source(image, mapping, None))
     frame = canonical(image, mapping, exemplar, _frame_number(header))
+    frame.buffers["color"] = convert(frame.buffers["color"], input_color(exemplar, header).space, LINEAR_REC709)
     return {
         name: place(values, frame.window, header.display_window, GBUFFER[name].background)
         for name, values in frame.buffers.items()

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from osf_pipeline.buffers import GUIDANCE
+from osf_pipeline.colorspaces.spaces import in_rec709
 from osf_pipeline.config import ShotConfig
 from osf_pipeline.execution import Execution, Json, Progress, executor
 from osf_pipeline.layout import Layout
@@ -124,7 +125,7 @@ class GuideWorker:
 
         start, stop = shard["start"], shard["start"] + len(shard["frames"])
         found = guides(
-            self.gbuffer.read(start, stop, self.names),
+            self._read(start, stop),
             self._neighbour(start - 1),
             self._neighbour(stop),
             self.rule,
@@ -134,7 +135,12 @@ class GuideWorker:
 
     def _neighbour(self, position: int) -> dict[str, np.ndarray] | None:
         inside = 0 <= position < len(self.gbuffer.frames)
-        return self.gbuffer.read(position, position + 1, self.names) if inside else None
+        return self._read(position, position + 1) if inside else None
+
+    def _read(self, start: int, stop: int) -> dict[str, np.ndarray]:
+        """Flow is estimated on what the eye sees, so colour comes in Rec. 709."""
+        frames = self.gbuffer.read(start, stop, self.names)
+        return frames | {"color": in_rec709(frames["color"], self.gbuffer.attributes)}
 
 
 def _curves(found: dict[str, np.ndarray]) -> dict[str, list[float]]:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from osf_pipeline.buffers import LAYERS, Tier
+from osf_pipeline.colorspaces.spaces import in_rec709, store_space
 from osf_pipeline.config import ShotConfig
 from osf_pipeline.errors import InputDataError, RequestError
 from osf_pipeline.execution import Execution, Json, Progress, executor
@@ -70,6 +71,7 @@ def stylize_shot(
         height, width = gbuffer.shape
         specs = {name: ArraySpec.of(buffer) for name, buffer in LAYERS.items()}
         facts = {key: gbuffer.attributes[key] for key in ("window", "display_window", "pixel_aspect")}
+        facts["color_space"] = store_space(gbuffer.attributes).attributes
         plan = Plan(
             store=store,
             spec=StoreSpec(KIND, specs, gbuffer.frames, height, width, gbuffer.shard_frames, facts | {"models": used}),
@@ -181,7 +183,11 @@ class StylizeWorker:
         torch.set_num_threads(job["threads"])
         self.gbuffer, self.guidance = (reopen(*job[name]) for name in ("gbuffer", "guidance"))
         styles = {i if i == ALL else int(i): style for i, style in job["styles"].items()}
-        stylizers = {style: Stylizer(*load(Path(path)), device=job["device"]) for style, path in job["models"].items()}
+        space = store_space(self.gbuffer.attributes)
+        stylizers = {
+            style: Stylizer(*load(Path(path)), device=job["device"], space=space)
+            for style, path in job["models"].items()
+        }
         self.painter = Painter(stylizers, styles)
         self.origin = tuple(job["origin"])
         self.out = ShardWriter(job["attempt"])
@@ -212,5 +218,6 @@ def _result(shot: str, version: Version, used: Json, reused: bool, seconds: floa
         "gbuffer": version.record["inputs"]["gbuffer"],
         "guidance": version.record["inputs"]["guidance"],
     }
-    picture = thumbnail(version.read(middle, middle + 1, ("beauty",))["beauty"][0])
+    beauty = version.read(middle, middle + 1, ("beauty",))["beauty"][0]
+    picture = thumbnail(in_rec709(beauty, version.attributes))
     return StageResult(shot, KIND, version.id, version.url, reused, len(version.frames), seconds, metadata, picture)

@@ -37,7 +37,7 @@ class ExemplarData:
     """One keyframe, `(channel, y, x)` arrays of one size.
 
     Attributes:
-        buffers: canonical buffers, at least those of `NEEDED`.
+        buffers: canonical buffers, at least those of `NEEDED`; `color` in linear Rec. 709.
         drawing: (4, y, x) float32 in 0..1, display-encoded, straight alpha.
         mask: (1, y, x) float32 in 0..1; where the drawing is to be learnt.
     """

@@ -16,6 +16,7 @@ from typing import Any
 import fsspec
 import numpy as np
 
+from osf_pipeline.colorspaces.source import input_fingerprint
 from osf_pipeline.config import StyleConfig
 from osf_pipeline.execution import Progress
 from osf_pipeline.layout import Layout, join
@@ -54,7 +55,10 @@ def train_style(
     recipe = TrainRecipe.model_validate({**config.recipe, **(overrides or {})})
     model = model_name(style)
     files = _contents(config, layout.style(style))
-    exemplars = [entry.model_dump(mode="json") for entry in config.exemplars]
+    exemplars = [
+        entry.model_dump(mode="json", exclude={"ocio"}) | {"ocio": input_fingerprint(entry)}
+        for entry in config.exemplars
+    ]
     training = identity(KIND, STAGE_VERSION, {"files": files, "exemplars": exemplars}, recipe.model_dump(mode="json"))
     tracker = Tracker.at(layout.home)
     version = tracker.find(model, ID_TAG, training)
@@ -150,6 +154,7 @@ def _preview(exemplar: Any, network: Any, card: Any) -> bytes:
     import torch
 
     from model.contours import contours
+    from osf_pipeline.color import decode_srgb
     from osf_pipeline.delivery.preview import beside, encode_png, picture, resized
     from osf_pipeline.stylize.frame import Stylizer
     from osf_pipeline.training.exemplar import prepare
@@ -169,5 +174,5 @@ def _preview(exemplar: Any, network: Any, card: Any) -> bytes:
     }
     drawn = picture(Stylizer(network, card)(frame)["beauty"])
     alpha = exemplar.drawing[3:]
-    paper = np.round((exemplar.drawing[:3] * alpha + 1 - alpha) * 255).astype(np.uint8).transpose(1, 2, 0)
+    paper = picture(np.concatenate([decode_srgb(exemplar.drawing[:3]) * alpha, alpha]))
     return encode_png(resized(beside([paper, drawn]), 480))
