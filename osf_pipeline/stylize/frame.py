@@ -93,13 +93,16 @@ class Stylizer:
         """Line layer of one tile, with a halo of true neighbours; the frame's edge goes on as it ends."""
         wide = tile.grown(self.halo)
         near = wide.clipped(*color.shape[2:])
+        edge = (near.left - wide.left, wide.right - near.right, near.top - wide.top, wide.bottom - near.bottom)
+        # Before anything is computed: kernels differ in the last bit with the width of what they get.
         color, contour, side, rest = (
-            x[:, :, near.rows, near.columns].to(self.device) for x in (color, contour, side, rest)
+            F.pad(x[:, :, near.rows, near.columns].to(self.device), edge, mode="replicate")
+            for x in (color, contour, side, rest)
         )
         inputs = pack(color, Guides(contour, side > 0), self.network.strokes(rest), self.card.stroke)
-        edge = (near.left - wide.left, wide.right - near.right, near.top - wide.top, wide.bottom - near.bottom)
-        inputs = F.pad(inputs, edge, mode="replicate").contiguous(memory_format=torch.channels_last)
-        logits: Tensor = self.network(inputs)[:, :, self.halo : -self.halo, self.halo : -self.halo]
+        logits: Tensor = self.network(inputs.contiguous(memory_format=torch.channels_last))[
+            :, :, self.halo : -self.halo, self.halo : -self.halo
+        ]
         # Contiguous, because strided and dense kernels of the exponential differ in the last bit.
         return Line.of(logits.contiguous()).layer.cpu()
 
