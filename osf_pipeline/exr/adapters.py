@@ -22,7 +22,7 @@ A new renderer needs one small class and an entry point in group `osf.source_ada
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from importlib.metadata import entry_points
@@ -31,8 +31,9 @@ from typing import Any, ClassVar, Literal, Protocol
 from osf_pipeline.buffers import FULL_TIER, GBUFFER, Tier
 from osf_pipeline.config import Source
 from osf_pipeline.errors import InputDataError, RequestError
+from osf_pipeline.exr.cryptomatte import Cryptomatte, manifest, mattes, numbered
 from osf_pipeline.exr.header import Header
-from osf_pipeline.exr.read import listing
+from osf_pipeline.exr.read import listing, read_exr
 
 GROUP = "osf.source_adapters"
 
@@ -47,6 +48,7 @@ class Binding:
         scale, offset: canonical = stored * scale + offset, per channel; empty means 1 and 0.
         space: of normals.
         averaged: the renderer stores the mean over a pixel's samples, empty ones as 0; edge pixels need repair.
+        matte: name of the Cryptomatte whose ranks the channels are; empty for plain channels.
         note: provenance in a few words.
     """
 
@@ -55,6 +57,7 @@ class Binding:
     offset: tuple[float, ...] = ()
     space: Literal["camera", "world"] = "camera"
     averaged: bool = False
+    matte: str = ""
     note: str = ""
 
 
@@ -85,6 +88,7 @@ class BufferMap:
         bindings: canonical buffer to its binding, with full channel names.
         derived: canonical buffers computed from others, and how.
         color_dtype: of the stored colour; float32 when the source is.
+        objects: Cryptomatte name to hash over the whole shot; object ids count this order from 1.
         flags: what is missing or doubtful, one sentence each.
     """
 
@@ -93,6 +97,7 @@ class BufferMap:
     bindings: dict[str, Binding]
     derived: dict[str, str] = field(default_factory=dict)
     color_dtype: Literal["float16", "float32"] = "float16"
+    objects: dict[str, int] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
 
     @property
@@ -179,7 +184,8 @@ def map_buffers(header: Header, source: Source) -> BufferMap:
     bound = adapter.bind(names) if adapter else {}
     bindings = {b: replace(x, channels=tuple(names[c] for c in x.channels)) for b, x in bound.items()}
     _override(bindings, header, names, source)
-    flags = [f"{buffer}: left out, {b.note}" for buffer, b in bindings.items() if not b.channels]
+    flags = list(_choose_ids(bindings, header, source))
+    flags += [f"{buffer}: left out, {b.note}" for buffer, b in bindings.items() if not b.channels]
     bindings = {buffer: b for buffer, b in bindings.items() if b.channels}
     if "color" not in bindings:
         raise InputDataError(
@@ -204,11 +210,24 @@ def map_buffers(header: Header, source: Source) -> BufferMap:
     if any(b.averaged for b in bindings.values()):
         derived["sample"] = "edge pixels of averaged passes are repaired"
     half = all(header.channels[name] == "float16" for name in bindings["color"].channels)
-    found = BufferMap(adapter.name if adapter else "channels", why, bindings, derived, "float16" if half else "float32")
+    found = BufferMap(
+        adapter.name if adapter else "channels", why, bindings, derived, "float16" if half else "float32",
+        _objects(bindings, [header], source),
+    )  # fmt: skip
     missing = [b for b in FULL_TIER if b not in found.buffers]
     if missing:
         flags.append(f"{', '.join(missing)}: missing, so the store is of tier estimated")
     return replace(found, flags=tuple(flags))
+
+
+def map_shot(headers: Sequence[Header], source: Source) -> BufferMap:
+    """As `map_buffers` of the first file, with object ids numbered over the Cryptomatte manifests of all files.
+
+    Raises:
+        RequestError, InputDataError: as `map_buffers`; for manifests that are damaged or contradict each other.
+    """
+    mapping = map_buffers(headers[0], source)
+    return replace(mapping, objects=_objects(mapping.bindings, headers, source))
 
 
 def ambiguous(layers: Iterable[str]) -> str:
@@ -216,11 +235,63 @@ def ambiguous(layers: Iterable[str]) -> str:
     return f"found in several layers ({', '.join(sorted(layers))}): name its channels under `channels`"
 
 
+def _choose_ids(bindings: dict[str, Binding], header: Header, source: Source) -> Iterator[str]:
+    """Bind object ids to a Cryptomatte where there is no index pass, or where nobody set its indices; yields flags.
+
+    A pass index that an artist set joins the meshes of a character, which a Cryptomatte of objects holds apart, so it
+    goes first. Indices that nobody set are 0 in the first frame. `channels: {object_id: [...]}` decides otherwise.
+    """
+    index = bindings.get("object_id")
+    if "object_id" in source.channels or (index and not index.channels):
+        return
+    known = mattes(header, getattr(source, "view", None))
+    ranked = {kind: [m for m in known.values() if kind in m.name.lower()] for kind in ("object", "asset")}
+    found = ranked["object"] or ranked["asset"]
+    if not found or (index and read_exr(header.url, index.channels).channels[index.channels[0]].any()):
+        return
+    because = f", because {index.channels[0]} is 0 in the first frame" if index else ""
+    if len(found) > 1:
+        bindings["object_id"] = Binding((), note=ambiguous(matte.name for matte in found))
+    elif manifest(header, found[0]):
+        bindings["object_id"] = _matte_binding(found[0], f"Cryptomatte{because}")
+        if index:
+            yield f"object_id: from Cryptomatte {found[0].name}{because}"
+    else:
+        yield f"object_id: Cryptomatte {found[0].name} has no manifest and is not used"
+
+
+def _matte_binding(matte: Cryptomatte, note: str) -> Binding:
+    return Binding(matte.channels, matte=matte.name, note=note)
+
+
+def _objects(bindings: dict[str, Binding], headers: Iterable[Header], source: Source) -> dict[str, int]:
+    """Cryptomatte name to hash over all `headers`, in the order of object ids; empty without a Cryptomatte.
+
+    Raises:
+        InputDataError: when no header has a manifest; as `cryptomatte.manifest` and `cryptomatte.numbered`.
+    """
+    name = bindings["object_id"].matte if "object_id" in bindings else ""
+    if not name:
+        return {}
+    found = [(h, m[name]) for h in headers if name in (m := mattes(h, getattr(source, "view", None)))]
+    objects = numbered(manifest(header, matte) for header, matte in found)
+    if not objects:
+        raise InputDataError(
+            "the Cryptomatte has no manifest", file=found[0][0].url, channel=name, rule="cryptomatte",
+            fix="Render it with a manifest, or name an index pass under `channels: {object_id: [...]}`.",
+        )  # fmt: skip
+    return objects
+
+
 def _override(bindings: dict[str, Binding], header: Header, names: dict[str, str], source: Source) -> None:
     for buffer in (*source.channels, *source.scale):
         if buffer not in GBUFFER:
             raise RequestError("unknown canonical buffer", buffer=buffer, fix=f"Known: {', '.join(GBUFFER)}.")
+    known = mattes(header, getattr(source, "view", None))
     for buffer, wanted in source.channels.items():
+        if buffer == "object_id" and len(wanted) == 1 and wanted[0] in known:
+            bindings[buffer] = _matte_binding(known[wanted[0]], "Cryptomatte of the configuration")
+            continue
         if len(wanted) != GBUFFER[buffer].count and (buffer, len(wanted)) != ("color", 3):
             raise RequestError(
                 "a channel map has the wrong number of channels", buffer=buffer, channels=", ".join(wanted),

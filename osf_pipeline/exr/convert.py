@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 from scipy import ndimage
@@ -17,6 +18,7 @@ from osf_pipeline.colorspaces.source import input_color
 from osf_pipeline.config import Camera, Source
 from osf_pipeline.errors import InputDataError, RequestError
 from osf_pipeline.exr.adapters import Binding, BufferMap
+from osf_pipeline.exr.cryptomatte import decode
 from osf_pipeline.exr.read import Image
 from osf_pipeline.exr.write import Window
 
@@ -28,6 +30,10 @@ ALPHA_ONE = 1 - 1 / 512
 WHOLE = 1 / 256
 """Largest distance from a whole number that still reads as an id."""
 IDS = ("part_id", "object_id", "material_id")
+FAR_STEPS = 8
+"""Usual changes between pixels beyond which a value belongs to another surface."""
+REACH = 2
+"""Pixels within which a mixed pixel looks for its surface."""
 SAMPLE_NONE, SAMPLE_EXACT, SAMPLE_REPAIRED = 0, 1, 2
 
 
@@ -61,8 +67,13 @@ def canonical(image: Image, mapping: BufferMap, source: Source, frame: int) -> F
     out = {"color": color}
     alpha = color[3].astype(np.float32)
     planes: dict[str, np.ndarray] = {}
+    matte = None
     for buffer, binding in mapping.bindings.items():
         if buffer == "color":
+            continue
+        if binding.matte:
+            matte = decode(image, binding.channels, mapping.objects)
+            planes[buffer] = np.where(matte.total >= COVERED, matte.ids, 0)[None].astype(np.float32)
             continue
         dtype = np.float32 if GBUFFER[buffer].dtype == "float16" or buffer in IDS else GBUFFER[buffer].dtype
         planes[buffer] = _stack(image, binding, np.dtype(dtype))
@@ -73,9 +84,13 @@ def canonical(image: Image, mapping: BufferMap, source: Source, frame: int) -> F
         depth[background] = np.inf
     # Buffers named `averaged` are so only in files of several samples a pixel.
     averaged = {b for b, x in mapping.bindings.items() if x.averaged and b in planes}
-    mixed = bool(averaged) and _is_averaged(alpha, planes)
-    edge = _repair(alpha, planes, averaged) if mixed else np.zeros(alpha.shape, bool)
+    edge = np.zeros(alpha.shape, bool)
+    if averaged and _is_averaged(alpha, planes, averaged):
+        shared = matte.share < matte.total * ALPHA_ONE if matte else edge
+        edge = _repair(alpha, planes, averaged, shared)
     covered = surface(out | planes)
+    if matte:  # depth decides whether a surface is at the pixel centre, and the ranks whose it is
+        planes["object_id"] = np.where(covered, matte.ids, 0)[None].astype(np.float32)
     for buffer, values in planes.items():
         binding = mapping.bindings[buffer]
         if buffer != "depth":
@@ -157,53 +172,119 @@ def surface(buffers: Mapping[str, np.ndarray]) -> np.ndarray:
     return buffers["color"][3] >= COVERED
 
 
-def _is_averaged(alpha: np.ndarray, planes: dict[str, np.ndarray]) -> bool:
+def _is_averaged(alpha: np.ndarray, planes: dict[str, np.ndarray], averaged: set[str]) -> bool:
     """Whether this frame's data passes are means over samples rather than taken at pixel centres.
 
-    At soft edges a mean normal is as long as the coverage and mean ids are no whole numbers.
+    Renderers average with misses as 0, so at a soft edge a mean is what its neighbour inside shows times the coverage.
     """
-    soft = (alpha > 0.05) & (alpha < 0.95)
-    if "normal" in planes:
-        length = np.linalg.norm(planes["normal"][:, soft], axis=0)
-        seen = length > 1e-3
-        if seen.sum() >= 8:
-            return bool(np.median(np.abs(length - alpha[soft])[seen]) < np.median(np.abs(length - 1)[seen]))
-    if "part_id" in planes:
-        ids = planes["part_id"][0][soft]
-        ids = ids[ids > 0]
-        return bool(len(ids) >= 8 and (np.abs(ids - np.rint(ids)) > WHOLE).mean() > 0.1)
-    return False
+    rows, columns = np.nonzero((alpha > 0.05) & (alpha < 0.95))
+    every = max(1, len(rows) // 4096)
+    rows, columns = rows[::every], columns[::every]
+    as_mean, as_sample = [np.empty(0, np.float32)], [np.empty(0, np.float32)]
+    for dy, dx in ((0, 2), (0, -2), (2, 0), (-2, 0)):
+        y, x = np.clip(rows + dy, 0, alpha.shape[0] - 1), np.clip(columns + dx, 0, alpha.shape[1] - 1)
+        whole = alpha[y, x] >= ALPHA_ONE
+        coverage = alpha[rows[whole], columns[whole]]
+        for buffer in averaged:
+            value, inner = planes[buffer][:, rows[whole], columns[whole]], planes[buffer][:, y[whole], x[whole]]
+            size = np.abs(inner).max(0)
+            seen = (size > 0) & (value != 0).any(0)
+            as_mean.append((np.abs(value / coverage - inner).max(0)[seen] / size[seen]).astype(np.float32))
+            as_sample.append((np.abs(value - inner).max(0)[seen] / size[seen]).astype(np.float32))
+    mean, sample = np.concatenate(as_mean), np.concatenate(as_sample)
+    return len(mean) >= 8 and bool(np.median(mean) < np.median(sample))
 
 
-def _repair(alpha: np.ndarray, planes: dict[str, np.ndarray], averaged: set[str]) -> np.ndarray:
+def _repair(alpha: np.ndarray, planes: dict[str, np.ndarray], averaged: set[str], shared: np.ndarray) -> np.ndarray:
     """Turn mixed pixels into what a sample at the pixel centre would have seen; returns where, (y, x) bool.
 
-    A pixel that is at least half covered shows the surface: means are divided by their coverage, ids and first-sample
-    passes that missed come from the nearest unmixed pixel, never rounded. A pixel covered less shows the background.
+    Depth, indices and position are a pixel's first sample, which Blender takes at the centre, so depth tells whether a
+    surface is there; without depth, half a pixel's coverage does. Means of one surface and background are divided by
+    their coverage. Where two parts or objects share a pixel, the id is one of a neighbour on the same surface, never
+    a rounded mean, and any mean that does not belong to that surface gives way to the neighbour's value.
+
+    Args:
+        shared: (y, x) bool, pixels that are known to show several objects.
     """
-    edge = (alpha > 0) & (alpha < ALPHA_ONE)
+    soft = (alpha > 0) & (alpha < ALPHA_ONE)
+    for buffer in averaged:
+        planes[buffer][:, soft] /= alpha[soft]
+    mixed = shared
     if "part_id" in averaged:
         ids = planes["part_id"][0]
-        whole = np.abs(ids - np.rint(ids)) <= WHOLE
+        nearest = np.rint(ids)
+        whole = np.abs(ids - nearest) <= np.maximum(WHOLE, ids * 2.0**-10)  # alpha is half precision
         # A mean of two ids can be whole by chance, all along a border; a real id has neighbours of its own both ways.
         for axis in (0, 1):
-            whole &= (ids == np.roll(ids, 1, axis)) | (ids == np.roll(ids, -1, axis))
-        edge |= (alpha > 0) & ~whole
-    inside, outside = edge & (alpha >= COVERED), edge & (alpha < COVERED)
-    unmixed = (alpha >= ALPHA_ONE) & ~edge
-    if not unmixed.any():
-        return edge
-    nearest = None
+            whole &= (nearest == np.roll(nearest, 1, axis)) | (nearest == np.roll(nearest, -1, axis))
+        ids[whole] = nearest[whole]
+        mixed = mixed | ~whole
+    mixed = mixed & (alpha > 0)
+    edge = soft | mixed
+    centre = np.isfinite(planes["depth"][0]) if "depth" in planes else alpha >= COVERED
+    unmixed = (alpha >= ALPHA_ONE) & ~mixed & centre
+    if unmixed.any():
+        _fill_missed(planes, averaged, edge & centre, unmixed)
+        _separate(planes, averaged, mixed & centre, unmixed)
     for buffer, values in planes.items():
-        missed = inside & ((values[0] == 0) | ~np.isfinite(values[0])) if buffer not in averaged else inside
-        if buffer in IDS or buffer == "depth":
-            if nearest is None:
-                nearest = ndimage.distance_transform_edt(~unmixed, return_distances=False, return_indices=True)
-            values[0, missed] = values[0][nearest[0][missed], nearest[1][missed]]
-        elif buffer in averaged and buffer != "normal":  # normals are normalised anyway
-            values[:, inside] /= alpha[inside]
-        values[:, outside] = GBUFFER[buffer].background
+        values[:, edge & ~centre] = GBUFFER[buffer].background
     return edge
+
+
+def _fill_missed(planes: dict[str, np.ndarray], averaged: set[str], edge: np.ndarray, unmixed: np.ndarray) -> None:
+    """Give first-sample passes that saw nothing at a pixel with a surface the value of the nearest unmixed pixel."""
+    for buffer, values in planes.items():
+        missed = edge & ((values == 0) | ~np.isfinite(values)).all(0)
+        if buffer not in averaged and not buffer.startswith("motion") and missed.any():
+            rows, columns = ndimage.distance_transform_edt(~unmixed, return_distances=False, return_indices=True)
+            values[:, missed] = values[:, rows[missed], columns[missed]]
+
+
+def _separate(planes: dict[str, np.ndarray], averaged: set[str], mixed: np.ndarray, unmixed: np.ndarray) -> None:
+    """Give pixels that several parts or objects share the values of one surface.
+
+    The neighbour taken is, best first: of the same object, without a jump in depth, with the id closest to the mean,
+    which is the id of the larger share. Where parts join smoothly the other means are right as they are.
+    """
+    y, x = np.nonzero(mixed)
+    if not len(y):
+        return
+    height, width = unmixed.shape
+    rows, columns = ndimage.distance_transform_edt(~unmixed, return_distances=False, return_indices=True)
+    from_y, from_x = rows[y, x], columns[y, x]
+    least, torn = np.full(len(y), np.inf), np.zeros(len(y), bool)
+    jump = FAR_STEPS * _step(planes["depth"], unmixed) if "depth" in planes else 0
+    for dy, dx in product(range(-REACH, REACH + 1), repeat=2):
+        at_y, at_x = np.clip(y + dy, 0, height - 1), np.clip(x + dx, 0, width - 1)
+        there, distance = unmixed[at_y, at_x], float(np.hypot(dy, dx))
+        cost = np.where(there, distance / 8, np.inf)
+        if "depth" in planes:
+            depth = planes["depth"][0]
+            apart = there & ~(np.abs(np.where(there, depth[at_y, at_x], 0) - depth[y, x]) <= jump * distance)
+            torn |= apart
+            cost += 1e6 * apart
+        if "object_id" in planes:
+            cost += 2e6 * (planes["object_id"][0, at_y, at_x] != planes["object_id"][0, y, x])
+        if "part_id" in planes:
+            cost += np.abs(planes["part_id"][0, at_y, at_x] - planes["part_id"][0, y, x])
+        better = cost < least
+        least[better], from_y[better], from_x[better] = cost[better], at_y[better], at_x[better]
+    if "part_id" in averaged:
+        planes["part_id"][0, y, x] = planes["part_id"][0, from_y, from_x]
+    witness = next((buffer for buffer in ("rest_position", "uv", "normal") if buffer in averaged), None)
+    if witness:
+        values = planes[witness]
+        change = np.abs(values[:, y, x] - values[:, from_y, from_x]).max(0)
+        stray = torn & (change > FAR_STEPS * _step(values, unmixed))
+        for buffer in (averaged - set(IDS)) | ({"motion", "motion_next"} & set(planes)):
+            planes[buffer][:, y[stray], x[stray]] = planes[buffer][:, from_y[stray], from_x[stray]]
+
+
+def _step(values: np.ndarray, seen: np.ndarray) -> float:
+    """How much a buffer usually changes from one pixel of a surface to the next."""
+    pairs = seen[::2, 1:] & seen[::2, :-1]
+    change = values[:, ::2, 1:][:, pairs] - values[:, ::2, :-1][:, pairs]
+    return float(np.median(np.abs(change).max(0))) if change.size else 0.0
 
 
 def _normal(values: np.ndarray, binding: Binding, source: Source, frame: int, url: str) -> np.ndarray:
