@@ -159,6 +159,8 @@ class ShotConfig(Source):
         styles: object name or id to style name; `*` is every other object. Unlisted objects pass through.
         objects: object id to name, for sources without a manifest.
         parts: part id to name.
+        on_fault: what a bad or missing frame does: `fail` refuses the shot, `quarantine` leaves the frame out and lists
+            it, `hold` shows the nearest good frame before it.
         reference: optional pattern of reference frames to evaluate against (`.png` sRGB straight alpha, or EXR truth).
         delivery: names and further channels of the delivered EXR.
     """
@@ -171,6 +173,7 @@ class ShotConfig(Source):
     styles: dict[str, str] = {}
     objects: dict[int, str] = {}
     parts: dict[int, str] = {}
+    on_fault: Literal["fail", "quarantine", "hold"] = "fail"
     reference: str | None = None
     delivery: Delivery = Delivery()
 

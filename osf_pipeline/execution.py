@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -19,7 +20,11 @@ Progress = Callable[[int, int, str], None]
 
 class Worker(Protocol):
     """A pure stage over shards. Construction loads what is shared by all shards (a model); a call reads, computes and
-    writes exactly one shard and returns its small JSON record."""
+    writes exactly one shard and returns its small JSON record.
+
+    A class may set `in_flight`, the number of shards that the plain loop may give one worker at the same time, so that
+    one shard is written while the next is read. Its calls must then be thread-safe.
+    """
 
     def __init__(self, job: Json) -> None: ...
 
@@ -63,9 +68,20 @@ def run_local(worker: str, job: Json, shards: list[Json], on_done: OnDone) -> No
     """The plain loop: the reference every other backend must equal byte for byte."""
     if not shards:
         return
-    work = resolve(worker)(job)
-    for shard in shards:
-        on_done(work(shard))
+    kind = resolve(worker)
+    work, at_once = kind(job), getattr(kind, "in_flight", 1)
+    if at_once == 1:  # in this thread: torch counts its threads for each calling thread
+        for shard in shards:
+            on_done(work(shard))
+        return
+    with ThreadPoolExecutor(at_once) as pool:
+        waiting = [pool.submit(work, shard) for shard in shards]
+        try:
+            for record in waiting:
+                on_done(record.result())
+        finally:
+            for record in waiting:
+                record.cancel()
 
 
 def executor(execution: Execution) -> Executor:

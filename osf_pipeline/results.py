@@ -6,7 +6,13 @@ Does not belong here: pixel data.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from osf_pipeline.shots import FrameRange
+
+if TYPE_CHECKING:
+    from osf_pipeline.store.build import Build
+    from osf_pipeline.store.version import Version
 
 
 @dataclass(frozen=True)
@@ -22,6 +28,7 @@ class StageResult:
         seconds: wall time of this call.
         metadata: numbers, short strings and small tables (list of flat dicts).
         preview_png: a small picture, where the stage makes one.
+        quarantined: frames that were left out because their source is bad.
     """
 
     shot: str
@@ -33,6 +40,20 @@ class StageResult:
     seconds: float
     metadata: dict[str, Any] = field(default_factory=dict)
     preview_png: bytes | None = None
+    quarantined: tuple[int, ...] = ()
+
+    @classmethod
+    def of(
+        cls, shot: str, version: Version, built: Build | None, seconds: float, metadata: dict[str, Any]
+    ) -> StageResult:
+        """The result of a stage that makes a store; `built` is None when the version was there before the call."""
+        work = {} if built is None else {"shards": f"{built.computed} computed, {built.shards - built.computed} reused"}
+        bad = {name: FrameRange.of(frames) for name in ("quarantined", "held") if (frames := getattr(version, name))}
+        return cls(
+            shot, version.kind, version.id, version.url, built is None or not built.won, len(version.frames), seconds,
+            {**metadata, **work, **{name: str(frames) for name, frames in bad.items()}},
+            version.preview, version.quarantined,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,18 +15,20 @@ import numpy as np
 from osf_pipeline.buffers import GUIDANCE
 from osf_pipeline.colorspaces.spaces import in_rec709
 from osf_pipeline.config import ShotConfig
+from osf_pipeline.delivery.preview import encode_png, resized
 from osf_pipeline.execution import Execution, Json, Progress, executor
-from osf_pipeline.layout import Layout
+from osf_pipeline.layout import Layout, join
 from osf_pipeline.results import StageResult
 from osf_pipeline.shots import FrameRange, shards
-from osf_pipeline.store.build import Conclusion, Plan, build, reuse
-from osf_pipeline.store.identity import identity
-from osf_pipeline.store.schema import ArraySpec, StoreSpec
-from osf_pipeline.store.version import Version, reopen, require
+from osf_pipeline.store.build import Build, Conclusion, Plan, build, reuse
+from osf_pipeline.store.files import write_bytes
+from osf_pipeline.store.identity import frame_key, identity
+from osf_pipeline.store.schema import DATA, ArraySpec, StoreSpec, arrays
+from osf_pipeline.store.version import PREVIEW_FILE, Version, reopen, require
 from osf_pipeline.store.writer import ShardWriter
 
 KIND = "guidance"
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 RULE_FRAMES = 4
 """Frames, spread over the shot, from which its contour rule is measured."""
 
@@ -46,10 +49,11 @@ def guide_shot(
     recipe = config.model_dump(mode="json", include={"camera", "rest_box", "cuts"})
     version_id = identity(KIND, STAGE_VERSION, {"gbuffer": gbuffer.id}, recipe)
     store = layout.store(shot, KIND)
-    version, won = reuse(store, version_id), False
+    version, built = reuse(store, version_id), None
     if version is None:
-        version, won = build(_plan(store, version_id, gbuffer, config, execution), executor(execution), progress)
-    return _result(shot, version, not won, time.monotonic() - began)
+        built = build(_plan(store, version_id, gbuffer, config, execution), executor(execution), progress)
+        version = built.version
+    return _result(shot, version, built, time.monotonic() - began)
 
 
 def _plan(store: str, version_id: str, gbuffer: Version, config: ShotConfig, execution: Execution) -> Plan:
@@ -61,14 +65,19 @@ def _plan(store: str, version_id: str, gbuffer: Version, config: ShotConfig, exe
     facts = {"tier": gbuffer.attributes["tier"], "sources": sources(names), "rule": rule}
     specs = {name: ArraySpec.of(buffer) for name, buffer in GUIDANCE.items()}
     frames = FrameRange.of(gbuffer.frames)
-    starts = [
-        i for i in range(1, len(frames)) if frames.frames[i] - frames.frames[i - 1] != frames.step
-        or frames.frames[i] in config.cuts
-    ]  # fmt: skip
+    starts = _starts(frames, {*config.cuts}, {*gbuffer.quarantined, *gbuffer.held})
+    keys = _keys(gbuffer, starts, [names, rule])
 
     def conclude(attempt: str, commits: list[Json]) -> Conclusion:
         curves = {name: [v for c in commits for v in c["record"][name]] for name in commits[0]["record"]}
-        return Conclusion(version_id, {"gbuffer": gbuffer.id}, facts | {"curves": curves})
+        stored, middle = arrays(join(attempt, DATA)), len(frames) // 2
+        shown = {name: np.asarray(stored[name][middle]) for name in ("contour", "contour_side", "revealed")}
+        write_bytes(join(attempt, PREVIEW_FILE), encode_png(resized(guide_picture(shown), 192)))
+        return Conclusion(
+            version_id,
+            {"gbuffer": gbuffer.id},
+            facts | {"curves": curves, "quarantined": list(gbuffer.quarantined), "held": list(gbuffer.held)},
+        )
 
     return Plan(
         store=store,
@@ -82,9 +91,28 @@ def _plan(store: str, version_id: str, gbuffer: Version, config: ShotConfig, exe
             "starts": starts,
             "threads": execution.threads,
         },
-        shards=[s.to_json() for s in shards(frames, gbuffer.shard_frames)],
+        shards=[s.to_json() | {"keys": keys[s.start : s.stop]} for s in shards(frames, gbuffer.shard_frames)],
         conclude=conclude,
     )
+
+
+def _starts(frames: FrameRange, cuts: set[int], bad: set[int]) -> list[int]:
+    """Positions that nothing is compared across: after a gap, at a cut, at a bad frame and after one."""
+    pairs = list(pairwise(frames))
+    return [i for i, (a, b) in enumerate(pairs, 1) if b - a != frames.step or b in cuts or a in bad or b in bad]
+
+
+def _keys(gbuffer: Version, starts: list[int], static: list[Any]) -> list[str]:
+    """Keys of frames: a frame's guides depend on it and, where nothing separates them, on its two neighbours."""
+    here = gbuffer.keys
+    return [
+        frame_key(
+            KIND, STAGE_VERSION, static, key,
+            here[i - 1] if i > 0 and i not in starts else None,
+            here[i + 1] if i + 1 < len(here) and i + 1 not in starts else None,
+        )
+        for i, key in enumerate(here)
+    ]  # fmt: skip
 
 
 def _rule(gbuffer: Version, config: ShotConfig) -> dict[str, Any]:
@@ -155,12 +183,8 @@ def _curves(found: dict[str, np.ndarray]) -> dict[str, list[float]]:
     return counts | {"confidence": [round(float(value), 5) for value in trust]}
 
 
-def _result(shot: str, version: Version, reused: bool, seconds: float) -> StageResult:
-    from osf_pipeline.delivery.preview import encode_png, resized
-
+def _result(shot: str, version: Version, built: Build | None, seconds: float) -> StageResult:
     facts = version.attributes
-    middle = len(version.frames) // 2
-    block = version.read(middle, middle + 1, ("contour", "contour_side", "revealed"))
     metadata = {
         "tier": facts["tier"],
         "frames": str(FrameRange.of(version.frames)),
@@ -169,8 +193,7 @@ def _result(shot: str, version: Version, reused: bool, seconds: float) -> StageR
         **{f"mean_{name}": round(float(np.mean(values)), 3) for name, values in facts["curves"].items()},
         "gbuffer": version.record["inputs"]["gbuffer"],
     }
-    picture = encode_png(resized(guide_picture({name: values[0] for name, values in block.items()}), 192))
-    return StageResult(shot, KIND, version.id, version.url, reused, len(version.frames), seconds, metadata, picture)
+    return StageResult.of(shot, version, built, seconds, metadata)
 
 
 def guide_picture(guides: dict[str, np.ndarray]) -> np.ndarray:

@@ -3,6 +3,9 @@
 A builder works under `attempts/<uuid>/`, which is never moved. Each shard is done when its commit record exists. The
 version exists from the moment `<id>.json` does; whoever loses that race adopts the winner's version.
 
+Every stored frame has a key, a hash of all that decides its bytes. A shard whose keys an earlier version or attempt of
+the store holds already is taken over from there instead of being computed.
+
 Does not belong here: what the shards contain.
 """
 
@@ -21,10 +24,13 @@ from osf_pipeline.execution import Executor, Json, Progress
 from osf_pipeline.layout import join
 from osf_pipeline.provenance import code_revision
 from osf_pipeline.store.claim import attempts, builder, hold
-from osf_pipeline.store.files import create_json, read_json, write_json
+from osf_pipeline.store.files import copy, create_json, names, read_json, write_json
 from osf_pipeline.store.schema import DATA, StoreSpec, create
 from osf_pipeline.store.version import Version, current, find, published, set_current
-from osf_pipeline.store.writer import COMMITS, checksum
+from osf_pipeline.store.writer import COMMITS, checksum, shard_key
+
+MARKER = "attempt.json"
+"""What an attempt was asked for: request, schema, worker, job and shards, enough to do it again."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +58,10 @@ class Plan:
         request: key of the request, known before any work: attempts of the same request are continued, and `reuse`
             finds what it published.
         worker: "package.module:Class", built from `job` with the attempt's URL added as `attempt`.
-        shards: one descriptor each with `index`, `start`, `frames`.
+        shards: one descriptor each with `index`, `start`, `frames` and `keys`, one key for each frame.
         conclude: called with the attempt's URL and all commits, in order, before publishing.
+        amend: called with all commits, in order; returns descriptors of shards that must be computed once more, because
+            other shards have shown something that theirs did not know. Called until it returns none.
     """
 
     store: str
@@ -63,36 +71,58 @@ class Plan:
     job: Json
     shards: list[Json]
     conclude: Callable[[str, list[Json]], Conclusion]
+    amend: Callable[[list[Json]], list[Json]] = lambda commits: []
 
 
-def build(plan: Plan, run: Executor, progress: Progress | None = None) -> tuple[Version, bool]:
+@dataclass(frozen=True)
+class Build:
+    """What `build` did.
+
+    Attributes:
+        version: the published version.
+        won: this call published it; False when it was there or another builder was first.
+        computed: shards computed by this call; the others were there, or were taken over.
+        shards: shards of the version.
+    """
+
+    version: Version
+    won: bool
+    computed: int
+    shards: int
+
+
+def build(plan: Plan, run: Executor, progress: Progress | None = None) -> Build:
     """Build, or continue building, one version and publish it.
-
-    Returns:
-        The published version, and whether this call published it (False: it was there or another builder won).
 
     Raises:
         OsfError: whatever a worker raises; finished shards stay committed.
     """
     with _claim(plan) as attempt:
         commits = _valid_commits(attempt, plan)
-        todo = [shard for shard in plan.shards if shard["index"] not in commits]
+        missing = [shard for shard in plan.shards if shard["index"] not in commits]
+        commits |= _adopted(attempt, plan, missing)
+        todo = [shard for shard in missing if shard["index"] not in commits]
+        computed: set[int] = set()
         total = sum(len(shard["frames"]) for shard in plan.shards)
-        done = total - sum(len(shard["frames"]) for shard in todo)
-        if progress:
-            progress(done, total, plan.spec.kind)
+
+        def show() -> None:
+            if progress:
+                progress(sum(len(c["frames"]) for c in commits.values()), total, plan.spec.kind)
 
         def on_done(commit: Json) -> None:
-            nonlocal done
             commits[commit["index"]] = commit
-            done += len(commit["frames"])
-            if progress:
-                progress(done, total, plan.spec.kind)
+            computed.add(commit["index"])
+            show()
 
-        run(plan.worker, {**plan.job, "attempt": attempt}, todo, on_done)
-        ordered = [commits[shard["index"]] for shard in plan.shards]
-        conclusion = plan.conclude(attempt, ordered)
-        return _publish(plan, attempt, ordered, conclusion)
+        show()
+        while True:
+            run(plan.worker, {**plan.job, "attempt": attempt}, todo, on_done)
+            ordered = [commits[shard["index"]] for shard in plan.shards]
+            todo = plan.amend(ordered)
+            if not todo:
+                break
+        version, won = _publish(plan, attempt, ordered, plan.conclude(attempt, ordered))
+        return Build(version, won, len(computed), len(ordered))
 
 
 def _publish(plan: Plan, attempt: str, commits: list[Json], conclusion: Conclusion) -> tuple[Version, bool]:
@@ -102,6 +132,7 @@ def _publish(plan: Plan, attempt: str, commits: list[Json], conclusion: Conclusi
         "attempt": attempt.rsplit("/", 1)[-1],
         "frames": list(plan.spec.frames),
         "shards": {str(commit["index"]): commit["sha256"] for commit in commits},
+        "keys": [key for commit in commits for key in commit["keys"]],
         "inputs": conclusion.inputs,
         "attributes": conclusion.attributes,
         "provenance": {
@@ -138,7 +169,7 @@ def _claim(plan: Plan) -> Iterator[str]:
     taken = {version.attempt for version in published(plan.store)}
     for name in attempts(folder):
         attempt = join(folder, name)
-        marker = read_json(join(attempt, "attempt.json"))
+        marker = read_json(join(attempt, MARKER))
         if name in taken or marker is None or marker["request"] != plan.request:
             continue
         lock = hold(attempt)
@@ -153,7 +184,15 @@ def _claim(plan: Plan) -> Iterator[str]:
         create(join(attempt, DATA), plan.spec)
         # Written last: an attempt without it has no complete metadata and is never continued.
         write_json(
-            join(attempt, "attempt.json"), {"request": plan.request, "spec": plan.spec.to_json(), "builder": builder()}
+            join(attempt, MARKER),
+            {
+                "request": plan.request,
+                "spec": plan.spec.to_json(),
+                "builder": builder(),
+                "worker": plan.worker,
+                "job": plan.job,
+                "shards": plan.shards,
+            },
         )
         yield attempt
 
@@ -169,6 +208,53 @@ def _valid_commits(attempt: str, plan: Plan) -> dict[int, Json]:
             continue
         commits[commit["index"]] = commit
     return commits
+
+
+def _adopted(attempt: str, plan: Plan, shards: list[Json]) -> dict[int, Json]:
+    """Copy shards with the same keys from other attempts of this store, published or not; returns their commits.
+
+    Copied, never linked: a shard may be written again in place.
+    """
+    wanted = {tuple(shard["keys"]): shard for shard in shards}
+    found: dict[int, Json] = {}
+    folder = join(plan.store, "attempts")
+    records = {version.attempt: version.record for version in published(plan.store)}
+    for name in attempts(folder) if wanted else ():
+        donor = join(folder, name)
+        marker = read_json(join(donor, MARKER))
+        if donor == attempt or marker is None or _layout(marker["spec"]) != _layout(plan.spec.to_json()):
+            continue
+        for keys, index in _held_keys(donor, records.get(name), marker["spec"]["shard_frames"]):
+            shard = wanted.get(keys)
+            if shard is None or shard["index"] in found:
+                continue
+            commit = read_json(join(donor, COMMITS, f"{index}.json"))
+            if commit is None:
+                continue
+            for array in commit["sha256"]:
+                copy(join(donor, DATA, shard_key(array, index)), join(attempt, DATA, shard_key(array, shard["index"])))
+            if not damaged_arrays(join(attempt, DATA), shard["index"], commit["sha256"]):
+                commit |= {"index": shard["index"], "start": shard["start"], "adopted_from": name}
+                write_json(join(attempt, COMMITS, f"{shard['index']}.json"), commit)
+                found[shard["index"]] = commit
+    return found
+
+
+def _layout(spec: Json) -> Json:
+    """What two stores must have in common to hold equal shards."""
+    return {name: spec[name] for name in ("arrays", "height", "width", "shard_frames")}
+
+
+def _held_keys(attempt: str, record: Json | None, size: int) -> Iterator[tuple[tuple[str, ...], int]]:
+    """Keys and index of every shard an attempt holds; the record of a published one saves reading its commits."""
+    if record is not None:
+        keys = record.get("keys", [])  # records of before shards had keys have none
+        yield from ((tuple(keys[at : at + size]), at // size) for at in range(0, len(keys), size))
+        return
+    for name in names(join(attempt, COMMITS)):
+        commit = read_json(join(attempt, COMMITS, name))
+        if commit is not None:
+            yield tuple(commit.get("keys", ())), commit["index"]
 
 
 def damaged_arrays(data_url: str, index: int, sums: dict[str, str]) -> list[str]:

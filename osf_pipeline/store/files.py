@@ -101,7 +101,7 @@ def _aside(path: Path, data: bytes) -> Iterator[Path]:
 
 
 def copy(source: str, target: str) -> None:
-    """Copy a file to a new place on the same file system; within an object store nothing passes through this process."""
+    """Copy a file within its file system; on an object store nothing passes through this process."""
     fs, here = fsspec.core.url_to_fs(source)
     there = fsspec.core.url_to_fs(target)[1]
     fs.makedirs(there.rsplit("/", 1)[0], exist_ok=True)

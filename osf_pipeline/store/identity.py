@@ -27,3 +27,8 @@ def identity(stage: str, stage_version: int, inputs: Any, recipe: Any, weights: 
     """
     key = {"stage": stage, "version": stage_version, "inputs": inputs, "recipe": recipe, "weights": weights or []}
     return hashlib.sha256(canonical_json(key)).hexdigest()[:16]
+
+
+def frame_key(*parts: Any) -> str:
+    """16 hex digits of sha256 over all that decides the bytes of one stored frame: the basis of reusing shards."""
+    return hashlib.sha256(canonical_json(parts)).hexdigest()[:16]

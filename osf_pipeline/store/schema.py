@@ -6,7 +6,7 @@ Belongs here: Zarr metadata. Does not: which buffers a stage stores (that stage 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import zarr
@@ -115,3 +115,8 @@ def create(url: str, spec: StoreSpec) -> None:
         )
     for name, values in (("frame", np.array(spec.frames, np.int32)), ("status", np.zeros(len(spec.frames), np.int32))):
         group.create_array(name, data=values, chunks=values.shape, dimension_names=("frame",))
+
+
+def arrays(url: str, mode: Literal["r", "r+"] = "r") -> dict[str, zarr.Array[Any]]:
+    """The pixel arrays of a store, published or not, `(frame, channel, y, x)`."""
+    return {name: array for name, array in zarr.open_group(url, mode=mode).arrays() if array.ndim == 4}

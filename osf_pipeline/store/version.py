@@ -15,10 +15,12 @@ import zarr
 
 from osf_pipeline.errors import RequestError
 from osf_pipeline.layout import join
-from osf_pipeline.store.files import read_json, write_json
+from osf_pipeline.store.files import names, read_json, write_json
 from osf_pipeline.store.schema import DATA
 
 CURRENT = "current.json"
+PREVIEW_FILE = "preview.png"
+"""Beside a version's data: a small picture of its middle frame."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,10 @@ class Version:
     @property
     def id(self) -> str:
         return str(self.record["id"])
+
+    @property
+    def kind(self) -> str:
+        return str(self.record["kind"])
 
     @property
     def attempt(self) -> str:
@@ -58,6 +64,32 @@ class Version:
     def attributes(self) -> dict[str, Any]:
         """What the stage recorded of the content."""
         return dict(self.record["attributes"])
+
+    @property
+    def keys(self) -> list[str]:
+        """Key of every frame; a frame of two versions with the same key has the same bytes."""
+        known = self.record.get("keys")  # records of before frames had keys have none
+        return list(known) if known else [f"{self.id} {frame}" for frame in self.frames]
+
+    @property
+    def quarantined(self) -> tuple[int, ...]:
+        """Frames without pictures, because their source is bad."""
+        return tuple(self.attributes.get("quarantined", ()))
+
+    @property
+    def held(self) -> tuple[int, ...]:
+        """Frames that show a neighbour's picture, because their source is bad."""
+        return tuple(self.attributes.get("held", ()))
+
+    @property
+    def preview(self) -> bytes | None:
+        """PNG, where the stage made one."""
+        fs, path = fsspec.core.url_to_fs(join(self.url, PREVIEW_FILE))
+        try:
+            data: bytes = fs.cat_file(path)
+        except FileNotFoundError:
+            return None
+        return data
 
     @cached_property
     def group(self) -> zarr.Group:
@@ -132,13 +164,7 @@ def reopen(store: str, version_id: str) -> Version:
 
 def published(store: str) -> list[Version]:
     """All versions of a store, in the order of their ids."""
-    fs, path = fsspec.core.url_to_fs(store)
-    if not fs.exists(path):
-        return []
-    names = sorted(entry["name"].rsplit("/", 1)[-1] for entry in fs.ls(path, detail=True) if entry["type"] == "file")
-    ids = [
-        name.removesuffix(".json") for name in names if name.endswith(".json") and name[0] != "." and name != CURRENT
-    ]
+    ids = [n.removesuffix(".json") for n in names(store) if n.endswith(".json") and n[0] != "." and n != CURRENT]
     return [version for version_id in ids if (version := find(store, version_id)) is not None]
 
 

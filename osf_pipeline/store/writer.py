@@ -6,20 +6,19 @@ Belongs here: what runs inside a worker. Does not: creating or publishing a stor
 from __future__ import annotations
 
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 
 import fsspec
 import numpy as np
-import zarr
 
 from osf_pipeline.layout import join
 from osf_pipeline.store.files import write_json
-from osf_pipeline.store.schema import DATA
+from osf_pipeline.store.schema import DATA, arrays
 
 COMMITS = "commits"
 WRITE_THREADS = 2
-"""Arrays of a shard written at once; each shard object still has one writer."""
+"""Arrays of a shard written at once, unless the caller brings a pool; each shard object still has one writer."""
 
 
 def shard_key(array: str, index: int) -> str:
@@ -38,21 +37,25 @@ class ShardWriter:
 
     Args:
         attempt: URL of the attempt that `build` prepared.
+        pool: writes the arrays of a shard; `write` must not be called from within it.
     """
 
-    def __init__(self, attempt: str) -> None:
+    def __init__(self, attempt: str, pool: Executor | None = None) -> None:
         self.attempt = attempt
+        self.pool = pool or ThreadPoolExecutor(WRITE_THREADS)
         self.url = join(attempt, DATA)
-        group = zarr.open_group(self.url, mode="r+")
-        self.arrays = {name: array for name, array in group.arrays() if array.ndim == 4}
+        self.arrays = arrays(self.url, "r+")
 
-    def write(self, shard: dict[str, Any], data: dict[str, np.ndarray], record: dict[str, Any]) -> dict[str, Any]:
+    def write(
+        self, shard: dict[str, Any], data: dict[str, np.ndarray], record: dict[str, Any], keys: list[str] | None = None
+    ) -> dict[str, Any]:
         """Write one shard of every array, then its commit record; returns the record.
 
         Args:
-            shard: `index`, `start` and `frames` of the shard.
+            shard: `index`, `start`, `frames` and `keys` of the shard.
             data: array name to (frames, channel, y, x), exactly the store's arrays.
             record: what the stage wants to remember of this shard (small, JSON-able).
+            keys: of the frames, where the worker knows them better than the descriptor.
         """
         index, start, count = int(shard["index"]), int(shard["start"]), len(shard["frames"])
         assert data.keys() == self.arrays.keys(), (sorted(data), sorted(self.arrays))
@@ -67,8 +70,14 @@ class ShardWriter:
             array[start : start + count] = values
             return name, checksum(self.url, name, index)
 
-        with ThreadPoolExecutor(WRITE_THREADS) as pool:
-            sums = dict(pool.map(store, data.items()))
-        commit = {"index": index, "start": start, "frames": list(shard["frames"]), "sha256": sums, "record": record}
+        sums = dict(self.pool.map(store, data.items()))
+        commit = {
+            "index": index,
+            "start": start,
+            "frames": list(shard["frames"]),
+            "keys": shard["keys"] if keys is None else keys,
+            "sha256": sums,
+            "record": record,
+        }
         write_json(join(self.attempt, COMMITS, f"{index}.json"), commit)
         return commit

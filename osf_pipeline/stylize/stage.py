@@ -17,19 +17,21 @@ import numpy as np
 from osf_pipeline.buffers import LAYERS, Tier
 from osf_pipeline.colorspaces.spaces import in_rec709, store_space
 from osf_pipeline.config import ShotConfig
+from osf_pipeline.delivery.preview import thumbnail
 from osf_pipeline.errors import InputDataError, RequestError
 from osf_pipeline.execution import Execution, Json, Progress, executor
-from osf_pipeline.layout import Layout
+from osf_pipeline.layout import Layout, join
 from osf_pipeline.results import StageResult
 from osf_pipeline.shots import FrameRange, shards
-from osf_pipeline.store.build import Conclusion, Plan, build, reuse
-from osf_pipeline.store.identity import identity
-from osf_pipeline.store.schema import ArraySpec, StoreSpec
-from osf_pipeline.store.version import Version, find, reopen, require
+from osf_pipeline.store.build import Build, Conclusion, Plan, build, reuse
+from osf_pipeline.store.files import write_bytes
+from osf_pipeline.store.identity import frame_key, identity
+from osf_pipeline.store.schema import DATA, ArraySpec, StoreSpec, arrays
+from osf_pipeline.store.version import PREVIEW_FILE, Version, find, reopen, require
 from osf_pipeline.store.writer import ShardWriter
 
 KIND = "stylized"
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 ALL = "*"
 GUIDES = ("contour", "contour_side", "confidence")
 
@@ -66,12 +68,23 @@ def stylize_shot(
     version_id = identity(KIND, STAGE_VERSION, {"guidance": guidance.id, "gbuffer": gbuffer.id}, recipe, weights)
     store = layout.store(shot, KIND)
     used = {style: {"model": m.name, "version": m.version, "sha256": m.sha256} for style, m in models.items()}
-    version, won = reuse(store, version_id), False
+    version, built = reuse(store, version_id), None
     if version is None:
         height, width = gbuffer.shape
         specs = {name: ArraySpec.of(buffer) for name, buffer in LAYERS.items()}
         facts = {key: gbuffer.attributes[key] for key in ("window", "display_window", "pixel_aspect")}
         facts["color_space"] = store_space(gbuffer.attributes).attributes
+        static = [recipe, weights, gbuffer.attributes["window"][:2], facts["color_space"]]
+        keys = [frame_key(KIND, STAGE_VERSION, static, *pair) for pair in zip(gbuffer.keys, guidance.keys, strict=True)]
+        bad = {"quarantined": list(gbuffer.quarantined), "held": list(gbuffer.held)}
+
+        def conclude(attempt: str, commits: list[Json]) -> Conclusion:
+            beauty = np.asarray(arrays(join(attempt, DATA))["beauty"][len(gbuffer.frames) // 2])
+            write_bytes(join(attempt, PREVIEW_FILE), thumbnail(in_rec709(beauty, facts)))
+            seconds = [s for c in commits for s in c["record"]["seconds"]]
+            inputs = {"gbuffer": gbuffer.id, "guidance": guidance.id, "models": used}
+            return Conclusion(version_id, inputs, facts | {"seconds": seconds, **bad})
+
         plan = Plan(
             store=store,
             spec=StoreSpec(KIND, specs, gbuffer.frames, height, width, gbuffer.shard_frames, facts | {"models": used}),
@@ -86,15 +99,15 @@ def stylize_shot(
                 "threads": execution.threads,
                 "device": "cuda" if execution.gpus else "cpu",
             },
-            shards=[s.to_json() for s in shards(FrameRange.of(gbuffer.frames), gbuffer.shard_frames)],
-            conclude=lambda attempt, commits: Conclusion(
-                version_id,
-                {"gbuffer": gbuffer.id, "guidance": guidance.id, "models": used},
-                facts | {"seconds": [s for c in commits for s in c["record"]["seconds"]]},
-            ),
+            shards=[
+                s.to_json() | {"keys": keys[s.start : s.stop]}
+                for s in shards(FrameRange.of(gbuffer.frames), gbuffer.shard_frames)
+            ],
+            conclude=conclude,
         )
-        version, won = build(plan, executor(execution), progress)
-    return _result(shot, version, used, not won, time.monotonic() - began)
+        built = build(plan, executor(execution), progress)
+        version = built.version
+    return _result(shot, version, used, built, time.monotonic() - began)
 
 
 def inputs(layout: Layout, shot: str) -> tuple[Version, Version]:
@@ -196,8 +209,13 @@ class StylizeWorker:
         names = tuple(name for name in ("color", "rest_position", "object_id") if name in self.gbuffer.names)
         layers: dict[str, list[np.ndarray]] = {name: [] for name in LAYERS}
         seconds = []
-        for at in range(shard["start"], shard["start"] + len(shard["frames"])):
+        for at, number in enumerate(shard["frames"], shard["start"]):
             began = time.perf_counter()
+            if number in self.gbuffer.quarantined:
+                for name, buffer in LAYERS.items():
+                    layers[name].append(buffer.empty(1, *self.gbuffer.shape)[0])
+                seconds.append(0.0)
+                continue
             pixels = self.gbuffer.read(at, at + 1, names) | self.guidance.read(at, at + 1, GUIDES)
             found = self.painter({name: values[0] for name, values in pixels.items()}, self.origin)
             for name, values in found.items():
@@ -206,18 +224,13 @@ class StylizeWorker:
         return self.out.write(shard, {n: np.stack(v) for n, v in layers.items()}, {"seconds": seconds})
 
 
-def _result(shot: str, version: Version, used: Json, reused: bool, seconds: float) -> StageResult:
-    from osf_pipeline.delivery.preview import thumbnail
-
-    middle = len(version.frames) // 2
+def _result(shot: str, version: Version, used: Json, built: Build | None, seconds: float) -> StageResult:
     metadata = {
         "models": [{"style": style, **model} for style, model in used.items()],
         "seconds_per_frame": round(float(np.median(version.attributes["seconds"])), 3),
         "frames": str(FrameRange.of(version.frames)),
-        "layers": ", ".join(version.names),
+        "layers": ", ".join(LAYERS),
         "gbuffer": version.record["inputs"]["gbuffer"],
         "guidance": version.record["inputs"]["guidance"],
     }
-    beauty = version.read(middle, middle + 1, ("beauty",))["beauty"][0]
-    picture = thumbnail(in_rec709(beauty, version.attributes))
-    return StageResult(shot, KIND, version.id, version.url, reused, len(version.frames), seconds, metadata, picture)
+    return StageResult.of(shot, version, built, seconds, metadata)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from osf_pipeline.buffers import GBUFFER
 from osf_pipeline.config import Camera, ShotConfig
 from osf_pipeline.exr.sequence import find_sequence
-from osf_pipeline.ingest.frames import LoadedShard, load_shard
+from osf_pipeline.ingest.frames import LoadedShard, Shot, load_shard
 from osf_pipeline.validate.preflight import preflight
 
 
@@ -20,7 +21,9 @@ def load(folder: Path | str, only: list[int] | None = None, threads: int = 2, **
     assert report.mapping is not None
     assert report.window is not None
     urls = {frame: url for frame, url in sequence.urls.items() if only is None or frame in only}
-    return load_shard(urls, config, report.mapping, report.window, sequence.frames, threads)
+    shot = Shot(config, report.mapping, report.window, sequence.frames)
+    with ThreadPoolExecutor(threads) as pool:
+        return load_shard(shot, urls, pool=pool)
 
 
 def valid(shard: LoadedShard, name: str = "motion_valid") -> list[bool]:
@@ -141,10 +144,22 @@ def test_damage_that_only_the_decoder_sees(tmp_path: Path, figure) -> None:
 def test_wrong_motion_is_found_in_the_shard_and_its_cure_works(tmp_path: Path, figure) -> None:
     for frame in range(1, 5):
         figure.write(tmp_path / f"a.{frame}.exr", frame, motion__Y=-figure.channels(frame)["motion.Y"])
-    (finding, *_) = load(tmp_path).findings
+    records = load(tmp_path).records
+    assert [r.status for r in records] == ["ok", "quarantined", "quarantined", "quarantined"]
+    (finding,) = records[1].findings
     assert (finding.severity, finding.channel, finding.frame) == ("error", "motion", 2)
     assert "scale: {motion: [1, -1]}" in finding.fix
-    assert load(tmp_path, scale={"motion": (1, -1)}).findings == ()
+    mended = load(tmp_path, scale={"motion": (1, -1)})
+    assert {r.status for r in mended.records} == {"ok"}
+
+
+def test_motion_to_the_next_frame_is_the_earlier_frames_fault(tmp_path: Path, figure) -> None:
+    for frame in range(1, 5):
+        wrong = {"motion_next__X": -figure.channels(frame)["motion_next.X"]} if frame == 2 else {}
+        figure.write(tmp_path / f"a.{frame}.exr", frame, **wrong)
+    shard = load(tmp_path)
+    assert [r.status for r in shard.records] == ["ok", "quarantined", "ok", "ok"]
+    assert valid(shard) == [False, False, False, True]
 
 
 def test_a_shard_of_one_frame_says_that_it_proves_nothing(tmp_path: Path, figure) -> None:

@@ -16,7 +16,7 @@ import zarr
 from osf_pipeline.errors import InputDataError
 from osf_pipeline.execution import Json, run_local
 from osf_pipeline.shots import FrameRange, shards
-from osf_pipeline.store.build import Conclusion, Plan, build, reuse, verify
+from osf_pipeline.store.build import Build, Conclusion, Plan, build, reuse, verify
 from osf_pipeline.store.identity import identity
 from osf_pipeline.store.schema import ArraySpec, StoreSpec, tile
 from osf_pipeline.store.version import Version, current, published, require
@@ -45,7 +45,8 @@ class Paint:
 
 
 def plan(store: str, gain: float = 0.5, **job: Any) -> Plan:
-    pieces = [s.to_json() for s in shards(FRAMES, 4)]
+    keys = [f"{gain} {frame}" for frame in FRAMES]
+    pieces = [s.to_json() | {"keys": keys[s.start : s.stop]} for s in shards(FRAMES, 4)]
     arrays = {"color": ArraySpec(("R", "G"), "float16"), "mask": ArraySpec(("M",), "uint8")}
     spec = StoreSpec("test", arrays, FRAMES.frames, 5, 7, 4, {"note": "x"})
     version_id = identity("test", 1, "abc", {"gain": gain})
@@ -66,12 +67,16 @@ def _no_calls() -> None:
     Paint.calls = []
 
 
+def outcome(built: Build) -> tuple[Version, bool]:
+    return built.version, built.won
+
+
 def contents(version: Version) -> dict[str, np.ndarray]:
     return version.read(0, len(version.frames))
 
 
 def test_when_built_then_readers_see_every_frame_and_its_metadata(store: str) -> None:
-    version, won = build(plan(store), run_local)
+    version, won = outcome(build(plan(store), run_local))
     assert won
     assert version.frames == FRAMES.frames
     assert version.shape == (5, 7)
@@ -97,10 +102,10 @@ def test_when_a_run_dies_then_the_next_one_continues_it(store: str) -> None:
     with pytest.raises(RuntimeError, match="killed"):
         build(plan(store, fail_at=2), run_local)
     assert Paint.calls == [0, 1]
-    version, won = build(plan(store), run_local)
+    version, won = outcome(build(plan(store), run_local))
     assert won
     assert Paint.calls == [0, 1, 2]
-    undisturbed, _ = build(plan(store + "2"), run_local)
+    undisturbed = build(plan(store + "2"), run_local).version
     assert version.record["shards"] == undisturbed.record["shards"]
 
 
@@ -115,13 +120,13 @@ def test_when_a_committed_shard_was_damaged_then_it_is_written_again(tmp_path: P
 
 
 def test_when_every_value_is_background_then_shards_are_still_stored(tmp_path: Path) -> None:
-    version, _ = build(plan(str(tmp_path / "store"), gain=0), run_local)
+    version = build(plan(str(tmp_path / "store"), gain=0), run_local).version
     assert len(list(Path(version.data_url).glob("*/c/*/0/0/0"))) == 6
 
 
 def test_when_a_request_was_published_then_it_is_reused(store: str) -> None:
-    first, _ = build(plan(store), run_local)
-    other, _ = build(plan(store, gain=0.25), run_local)
+    first = build(plan(store), run_local).version
+    other = build(plan(store, gain=0.25), run_local).version
     assert first.id != other.id
     assert current(store).id == other.id  # type: ignore[union-attr]
     assert reuse(store, "request-0.5").id == first.id  # type: ignore[union-attr]
@@ -140,7 +145,7 @@ def test_when_two_builders_race_then_the_loser_adopts_the_winner(store: str) -> 
             assert create_json(f"{store}/{record['id']}.json", record)
         return second.conclude(attempt, commits)
 
-    version, won = build(Plan(**{**second.__dict__, "conclude": race}), run_local)
+    version, won = outcome(build(Plan(**{**second.__dict__, "conclude": race}), run_local))
     assert not won
     assert version.attempt == "winner"
 
@@ -161,7 +166,7 @@ def test_when_an_attempt_is_held_then_another_process_starts_its_own(tmp_path: P
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
-        version, won = build(plan(store), run_local)
+        version, won = outcome(build(plan(store), run_local))
         process.communicate("")
     assert won
     assert version.attempt != attempt.name
@@ -169,7 +174,7 @@ def test_when_an_attempt_is_held_then_another_process_starts_its_own(tmp_path: P
 
 
 def test_when_a_stored_shard_is_changed_then_verify_names_it(tmp_path: Path) -> None:
-    version, _ = build(plan(str(tmp_path / "store")), run_local)
+    version = build(plan(str(tmp_path / "store")), run_local).version
     shard = Path(version.data_url) / "color/c/1/0/0/0"
     shard.write_bytes(shard.read_bytes() + b"x")
     with pytest.raises(InputDataError, match="shard=1, array=color"):
@@ -177,7 +182,7 @@ def test_when_a_stored_shard_is_changed_then_verify_names_it(tmp_path: Path) -> 
 
 
 def test_when_a_writer_gets_half_a_shard_then_it_refuses(tmp_path: Path) -> None:
-    version, _ = build(plan(str(tmp_path / "store")), run_local)
+    version = build(plan(str(tmp_path / "store")), run_local).version
     out = ShardWriter(version.url)
     data = {"color": np.zeros((2, 2, 5, 7), np.float16), "mask": np.zeros((2, 1, 5, 7), np.uint8)}
     with pytest.raises(AssertionError, match="whole shards"):
@@ -205,7 +210,7 @@ def test_tiles_are_equal_and_about_the_target(size: int, expected: int) -> None:
 
 
 def test_the_zarr_metadata_is_plain_v3(tmp_path: Path) -> None:
-    version, _ = build(plan(str(tmp_path / "store")), run_local)
+    version = build(plan(str(tmp_path / "store")), run_local).version
     metadata = json.loads((Path(version.data_url) / "color" / "zarr.json").read_text())
     assert metadata["zarr_format"] == 3
     assert metadata["codecs"][0]["name"] == "sharding_indexed"
