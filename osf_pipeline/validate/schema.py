@@ -13,7 +13,7 @@ import pandera.pandas as pa
 
 from osf_pipeline.validate.findings import Finding
 
-STATUSES = ("ok", "damaged", "missing")
+STATUSES = ("ok", "damaged", "missing", "quarantined", "held")
 
 MANIFEST = pa.DataFrameSchema(
     {
