@@ -25,7 +25,8 @@ from osf_pipeline.layout import join
 from osf_pipeline.provenance import code_revision
 from osf_pipeline.store.claim import attempts, builder, hold
 from osf_pipeline.store.files import copy, create_json, names, read_json, write_json
-from osf_pipeline.store.schema import DATA, StoreSpec, create
+from osf_pipeline.store.identity import canonical_json
+from osf_pipeline.store.schema import DATA, SCHEMA_VERSION, StoreSpec, create
 from osf_pipeline.store.version import Version, current, find, published, set_current
 from osf_pipeline.store.writer import COMMITS, checksum, shard_key
 
@@ -128,6 +129,7 @@ def build(plan: Plan, run: Executor, progress: Progress | None = None) -> Build:
 def _publish(plan: Plan, attempt: str, commits: list[Json], conclusion: Conclusion) -> tuple[Version, bool]:
     record = {
         "id": conclusion.id,
+        "schema": SCHEMA_VERSION,
         "kind": plan.spec.kind,
         "attempt": attempt.rsplit("/", 1)[-1],
         "frames": list(plan.spec.frames),
@@ -217,12 +219,12 @@ def _adopted(attempt: str, plan: Plan, shards: list[Json]) -> dict[int, Json]:
     """
     wanted = {tuple(shard["keys"]): shard for shard in shards}
     found: dict[int, Json] = {}
-    folder = join(plan.store, "attempts")
+    folder, layout = join(plan.store, "attempts"), _layout(plan.spec.to_json())
     records = {version.attempt: version.record for version in published(plan.store)}
     for name in attempts(folder) if wanted else ():
         donor = join(folder, name)
         marker = read_json(join(donor, MARKER))
-        if donor == attempt or marker is None or _layout(marker["spec"]) != _layout(plan.spec.to_json()):
+        if donor == attempt or marker is None or _layout(marker["spec"]) != layout:
             continue
         for keys, index in _held_keys(donor, records.get(name), marker["spec"]["shard_frames"]):
             shard = wanted.get(keys)
@@ -240,9 +242,9 @@ def _adopted(attempt: str, plan: Plan, shards: list[Json]) -> dict[int, Json]:
     return found
 
 
-def _layout(spec: Json) -> Json:
+def _layout(spec: Json) -> bytes:
     """What two stores must have in common to hold equal shards."""
-    return {name: spec[name] for name in ("arrays", "height", "width", "shard_frames")}
+    return canonical_json([spec[name] for name in ("arrays", "height", "width", "shard_frames")])
 
 
 def _held_keys(attempt: str, record: Json | None, size: int) -> Iterator[tuple[tuple[str, ...], int]]:

@@ -16,7 +16,7 @@ import zarr
 from osf_pipeline.errors import RequestError
 from osf_pipeline.layout import join
 from osf_pipeline.store.files import names, read_json, write_json
-from osf_pipeline.store.schema import DATA
+from osf_pipeline.store.schema import DATA, SCHEMA_VERSION
 
 CURRENT = "current.json"
 PREVIEW_FILE = "preview.png"
@@ -93,7 +93,13 @@ class Version:
 
     @cached_property
     def group(self) -> zarr.Group:
-        return zarr.open_group(self.data_url, mode="r")
+        """
+        Raises:
+            RequestError: for a store of a newer schema.
+        """
+        group = zarr.open_group(self.data_url, mode="r")
+        _check_schema(self.store, self.id, group.attrs.get("osf"))
+        return group
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -146,8 +152,29 @@ class Version:
 
 
 def find(store: str, version_id: str) -> Version | None:
+    """
+    Raises:
+        RequestError: for a version of a newer schema.
+    """
     record = read_json(join(store, f"{version_id}.json"))
-    return None if record is None else Version(store, record)
+    if record is None:
+        return None
+    _check_schema(store, version_id, record)
+    return Version(store, record)
+
+
+def _check_schema(store: str, version_id: str, said: Any) -> None:
+    """Refuse what a newer release wrote, before anything in it is taken for something else.
+
+    Args:
+        said: an object with `schema`; without it, it is of the first schema.
+    """
+    schema = said.get("schema", 1) if isinstance(said, dict) else 1
+    if schema > SCHEMA_VERSION:
+        raise RequestError(
+            "a store was written by a newer release", store=store, id=version_id, schema=schema, known=SCHEMA_VERSION,
+            fix="Update OSF Pipeline, or give this release a root of its own.",
+        )  # fmt: skip
 
 
 def reopen(store: str, version_id: str) -> Version:
