@@ -1,7 +1,7 @@
-"""Read and check an EXR header and its chunk table without decoding a pixel.
+"""Read and check an EXR header and its offset tables without decoding a pixel.
 
-Belongs here: the byte layout of headers and offset tables, with hard limits, because files come from outside. Does not:
-decoding (`exr.read`) or what channels mean (`exr.adapters`).
+Belongs here: the byte layout of headers, with hard limits, because files come from outside. Does not: chunks
+(`exr.chunks`), decoding (`exr.read`) or what channels mean (`exr.adapters`).
 
 Why not the library's own header reader: it accepts truncated files, and some damaged headers make it allocate or loop
 for long. Layout: https://openexr.com/en/latest/OpenEXRFileLayout.html
@@ -12,7 +12,7 @@ from __future__ import annotations
 import io
 import math
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Literal
 
@@ -20,35 +20,35 @@ import fsspec
 import numpy as np
 
 from osf_pipeline.errors import InputDataError
+from osf_pipeline.exr.chroma import offer
+from osf_pipeline.exr.chunks import (
+    CHANNEL_TYPES,
+    CODECS,
+    FLAG_DEEP,
+    FLAG_LONG_NAMES,
+    FLAG_MULTIPART,
+    FLAG_TILED,
+    MAGIC,
+    ChannelType,
+    Grid,
+    Stored,
+    Tiles,
+    check_offsets,
+    damaged,
+    leader_bytes,
+    truncated,
+)
 from osf_pipeline.exr.write import Window
 
-MAGIC = 0x01312F76
-FLAG_TILED, FLAG_LONG_NAMES, FLAG_DEEP, FLAG_MULTIPART = 0x200, 0x400, 0x800, 0x1000
+__all__ = ["FLAG_LONG_NAMES", "Header", "Part", "parse_header", "read_header", "union"]
 
 MAX_HEADER_BYTES = 64 << 20  # Cryptomatte manifests of crowds reach megabytes
-MAX_PARTS, MAX_ATTRIBUTES, MAX_CHANNELS, MAX_NAME = 1024, 4096, 4096, 255
+MAX_PARTS, MAX_NAME = 1024, 255
+MAX_ATTRIBUTES, MAX_CHANNELS = 1 << 15, 1 << 14  # of all parts together
 MAX_COORDINATE = 1 << 24
 MAX_PIXELS = 1 << 28  # 16384 x 16384 in one part
+MAX_TILE_PIXELS = 1 << 24  # of a tile larger than its image
 MAX_DECODED_BYTES = 8 << 30
-
-ChannelType = Literal["uint32", "float16", "float32"]
-CHANNEL_TYPES: tuple[ChannelType, ...] = ("uint32", "float16", "float32")
-
-COMPRESSIONS = (
-    ("NO", 1), ("RLE", 1), ("ZIPS", 1), ("ZIP", 16), ("PIZ", 32), ("PXR24", 16), ("B44", 32), ("B44A", 32),
-    ("DWAA", 32), ("DWAB", 256), ("HTJ2K256", 256), ("HTJ2K32", 32), ("LJ2K", 256), ("ZSTD", 1),
-)  # fmt: skip
-"""Name and scanlines per chunk, by the number in the file."""
-
-
-@dataclass(frozen=True)
-class Tiles:
-    """Tile size and level mode of a tiled part."""
-
-    width: int
-    height: int
-    levels: Literal["one", "mipmap", "ripmap"]
-    round_up: bool
 
 
 @dataclass(frozen=True)
@@ -57,32 +57,46 @@ class Part:
 
     Attributes:
         name: part name; empty in files without one.
-        data_window, display_window: inclusive corners (x0, y0, x1, y1).
-        channels: channel name inside this part to its dtype, in file order.
-        subsampled: names of channels stored at a lower resolution.
+        display_window: inclusive corners (x0, y0, x1, y1).
+        grid: the data window, the stored channels and how they are cut into chunks.
+        channels: channel name inside this part to its dtype, in file order, as a reader gets them: R, G and B in the
+            place of luminance and chroma (`exr.chroma`).
+        subsampled: names of channels stored at a lower resolution, which cannot be read.
+        chroma_layers: prefixes of the luminance-chroma layers.
         attributes: string, int and float attributes; a list of strings for `multiView`.
         raw_attributes: name to (type, value as it stands in the file) of every attribute, in file order.
     """
 
     name: str
-    data_window: Window
     display_window: Window
     pixel_aspect: float
-    compression: str
+    grid: Grid
     channels: dict[str, ChannelType]
     subsampled: tuple[str, ...]
-    tiles: Tiles | None
-    chunk_count: int
+    chroma_layers: tuple[str, ...]
     attributes: dict[str, Any]
     raw_attributes: dict[str, tuple[str, bytes]]
 
     @property
+    def data_window(self) -> Window:
+        """Inclusive corners (x0, y0, x1, y1)."""
+        return self.grid.window
+
+    @property
     def width(self) -> int:
-        return self.data_window[2] - self.data_window[0] + 1
+        return self.grid.width
 
     @property
     def height(self) -> int:
-        return self.data_window[3] - self.data_window[1] + 1
+        return self.grid.height
+
+    @property
+    def compression(self) -> str:
+        return CODECS[self.grid.codec].name
+
+    @property
+    def chunk_count(self) -> int:
+        return self.grid.count
 
 
 @dataclass(frozen=True)
@@ -218,12 +232,12 @@ def parse_header(stream: BinaryIO | io.BytesIO, size: int, url: str) -> Header:
         if not multipart:
             break
     if not parts:
-        raise reader.fault("the header has no attributes", "Render the frame again.")
-    decoded = sum(p.width * p.height * (2 if t == "float16" else 4) for p in parts for t in p.channels.values())
+        raise reader.fault("the header has no attributes")
+    decoded = sum(part.grid.decoded_bytes for part in parts)
     if decoded > MAX_DECODED_BYTES:
         raise reader.fault(f"the image needs {decoded >> 20} MiB decoded", "Write fewer channels or a smaller image.")
     header = Header(url, size, multipart, reader.position, tuple(parts))
-    _check_chunks(reader, header)
+    _check_table(reader, header)
     return header
 
 
@@ -233,25 +247,27 @@ class _Reader:
     def __init__(self, stream: Any, size: int, url: str) -> None:
         self.stream, self.size, self.url, self.position = stream, size, url, 0
         self.block, self.block_start = b"", 0
+        self.attributes = self.channels = 0
 
-    def fault(self, what: str, fix: str = "Render the frame again.", rule: str = "header") -> InputDataError:
-        return InputDataError(what, file=self.url, rule=rule, fix=fix)
+    def fault(self, what: str, fix: str = "Render the frame again.") -> InputDataError:
+        return damaged(self.url, what, fix=fix)
 
-    def truncated(self, what: str) -> InputDataError:
-        return self.fault(f"truncated EXR: {what}", "Render or copy the frame again.", "truncated")
-
-    def take(self, count: int) -> bytes:
-        if self.position + count > self.size:
-            raise self.truncated(f"the file ends inside its header at byte {self.size}")
-        if self.position + count > MAX_HEADER_BYTES:
-            raise self.fault(f"the header is larger than {MAX_HEADER_BYTES >> 20} MiB")
+    def peek(self, count: int) -> memoryview:
+        """The next `count` bytes, or fewer at the end of the file."""
         start = self.position - self.block_start
         if start + count > len(self.block):
             self.stream.seek(self.position)
             self.block, self.block_start, start = self.stream.read(max(count, 1 << 14)), self.position, 0
-        data: bytes = self.block[start : start + count]
+        return memoryview(self.block)[start : start + count]
+
+    def take(self, count: int) -> bytes:
+        if self.position + count > self.size:
+            raise truncated(self.url, f"the file ends inside its header at byte {self.size}")
+        if self.position + count > MAX_HEADER_BYTES:
+            raise self.fault(f"the header is larger than {MAX_HEADER_BYTES >> 20} MiB")
+        data = bytes(self.peek(count))
         if len(data) != count:
-            raise self.truncated("the file is shorter than its listed size")
+            raise truncated(self.url, "the file is shorter than its listed size")
         self.position += count
         return data
 
@@ -260,13 +276,13 @@ class _Reader:
 
     def text(self) -> str:
         """A null-terminated name of at most MAX_NAME bytes."""
-        name = bytearray()
-        while (byte := self.take(1)) != b"\0":
-            name += byte
-            if len(name) > MAX_NAME:
-                raise self.fault(f"a name in the header is longer than {MAX_NAME} bytes")
+        ahead = bytes(self.peek(MAX_NAME + 1))
+        length = ahead.find(b"\0")
+        if length < 0:
+            self.take(len(ahead) + 1 if len(ahead) <= MAX_NAME else 0)
+            raise self.fault(f"a name in the header is longer than {MAX_NAME} bytes")
         try:
-            return name.decode()
+            return self.take(length + 1)[:-1].decode()
         except UnicodeDecodeError as error:
             raise self.fault("a name in the header is no UTF-8") from error
 
@@ -278,7 +294,8 @@ def _attributes(reader: _Reader) -> dict[str, tuple[str, bytes]]:
         kind, (count,) = reader.text(), reader.unpack("<i")
         if count < 0 or not kind:
             raise reader.fault(f"attribute {name!r} has no type or a negative size")
-        if len(found) == MAX_ATTRIBUTES:
+        reader.attributes += 1
+        if reader.attributes > MAX_ATTRIBUTES:
             raise reader.fault(f"more than {MAX_ATTRIBUTES} attributes")
         found[name] = (kind, reader.take(count))
     return found
@@ -304,6 +321,7 @@ _DECODERS: dict[str, Callable[[bytes], Any]] = {
     "box2i": lambda raw: struct.unpack("<4i", raw),
     "compression": lambda raw: struct.unpack("<B", raw)[0],
     "tiledesc": lambda raw: struct.unpack("<IIB", raw),
+    "chlist": lambda raw: raw,
 }
 
 
@@ -328,24 +346,21 @@ def _part(reader: _Reader, attributes: dict[str, tuple[str, bytes]], multipart: 
     for name, window in (("dataWindow", data), ("displayWindow", display)):
         if max(map(abs, window)) > MAX_COORDINATE or window[2] < window[0] or window[3] < window[1]:
             raise reader.fault(f"{name} {window} is empty or out of range")
-    width, height = data[2] - data[0] + 1, data[3] - data[1] + 1
-    if width * height > MAX_PIXELS:
-        raise reader.fault(f"{width}x{height} pixels are more than this reader takes", "Render a smaller image.")
     aspect = value("pixelAspectRatio", "float")
     if not (math.isfinite(aspect) and aspect > 0):
         raise reader.fault(f"pixelAspectRatio is {aspect}")
-    number = value("compression", "compression")
-    if number >= len(COMPRESSIONS):
-        raise reader.fault(f"unknown compression {number}", "Write the frames as ZIP.")
-    compression, lines = COMPRESSIONS[number]
-    if attributes.get("channels", ("",))[0] != "chlist":
-        raise reader.fault("the header lacks attribute 'channels' of type chlist")
-    channels, subsampled = _channels(reader, attributes["channels"][1])
+    codec = value("compression", "compression")
+    if codec >= len(CODECS):
+        raise reader.fault(f"unknown compression {codec}", "Write the frames as ZIP.")
+    stored = _channels(reader, value("channels", "chlist"))
     tiles = _tiles(reader, value("tiles", "tiledesc")) if tiled else None
-    chunks = -(-height // lines) if tiles is None else sum(_tile_counts(tiles, width, height))
-    if chunks * 8 > max(reader.size, 0):
-        raise reader.truncated(f"{chunks} chunks cannot lie in {reader.size} bytes")
-    if multipart and value("chunkCount", "int") != chunks:
+    grid = Grid(data, codec, tiles, stored)
+    if grid.width * grid.height > MAX_PIXELS:
+        raise reader.fault(
+            f"{grid.width}x{grid.height} pixels are more than this reader takes", "Render a smaller image."
+        )
+    _check_grid(reader, grid)
+    if multipart and value("chunkCount", "int") != grid.count:
         raise reader.fault("chunkCount disagrees with the image size")
     kept = {
         name: value(name, found)
@@ -353,15 +368,15 @@ def _part(reader: _Reader, attributes: dict[str, tuple[str, bytes]], multipart: 
         if found in ("string", "int", "float", "double") or name == "multiView"
     }
     name = kept.get("name", "")
+    channels, subsampled, chroma_layers = offer(stored)
     return Part(
-        name if isinstance(name, str) else "", data, display, aspect, compression, channels, subsampled, tiles, chunks,
-        kept, attributes,
+        name if isinstance(name, str) else "", display, aspect, grid, channels, subsampled, chroma_layers, kept,
+        attributes,
     )  # fmt: skip
 
 
-def _channels(reader: _Reader, raw: bytes) -> tuple[dict[str, ChannelType], tuple[str, ...]]:
-    channels: dict[str, ChannelType] = {}
-    subsampled: list[str] = []
+def _channels(reader: _Reader, raw: bytes) -> dict[str, Stored]:
+    channels: dict[str, Stored] = {}
     at = 0
     while True:
         end = raw.find(b"\0", at, at + MAX_NAME + 1)
@@ -369,7 +384,8 @@ def _channels(reader: _Reader, raw: bytes) -> tuple[dict[str, ChannelType], tupl
             raise reader.fault("the channel list is damaged")
         if end == at:
             break
-        if end + 17 > len(raw) or len(channels) == MAX_CHANNELS:
+        reader.channels += 1
+        if end + 17 > len(raw) or reader.channels > MAX_CHANNELS:
             raise reader.fault("the channel list is damaged or too long")
         kind, x, y = struct.unpack_from("<i4x2i", raw, end + 1)
         try:
@@ -378,13 +394,11 @@ def _channels(reader: _Reader, raw: bytes) -> tuple[dict[str, ChannelType], tupl
             raise reader.fault("a channel name is no UTF-8") from error
         if not 0 <= kind < len(CHANNEL_TYPES) or x < 1 or y < 1 or name in channels:
             raise reader.fault(f"channel {name!r} has an unknown type, a bad sampling or a twin")
-        channels[name] = CHANNEL_TYPES[kind]
-        if (x, y) != (1, 1):
-            subsampled.append(name)
+        channels[name] = Stored(CHANNEL_TYPES[kind], x, y)
         at = end + 17
     if not channels:
         raise reader.fault("the file has no channels")
-    return channels, tuple(subsampled)
+    return channels
 
 
 def _tiles(reader: _Reader, raw: tuple[int, int, int]) -> Tiles:
@@ -395,57 +409,33 @@ def _tiles(reader: _Reader, raw: tuple[int, int, int]) -> Tiles:
     return Tiles(width, height, levels[mode & 0xF], bool(mode >> 4))
 
 
-def _tile_counts(tiles: Tiles, width: int, height: int) -> Iterator[int]:
-    """Tiles of each resolution level."""
-
-    def sizes(full: int) -> list[int]:
-        depth = full.bit_length() - 1 if not tiles.round_up else (full - 1).bit_length()
-        half = (lambda n, k: -(-n >> k)) if tiles.round_up else (lambda n, k: n >> k)
-        return [max(1, half(full, k)) for k in range(depth + 1)]
-
-    def count(w: int, h: int) -> int:
-        return -(-w // tiles.width) * -(-h // tiles.height)
-
-    if tiles.levels == "one":
-        yield count(width, height)
-    elif tiles.levels == "mipmap":
-        wide, high = sizes(width), sizes(height)
-        depth = max(len(wide), len(high))
-        yield from (count(wide[min(k, len(wide) - 1)], high[min(k, len(high) - 1)]) for k in range(depth))
-    else:
-        yield from (count(w, h) for w in sizes(width) for h in sizes(height))
+def _check_grid(reader: _Reader, grid: Grid) -> None:
+    """Sizes that the decoder may allocate for, and the format's rules on subsampling."""
+    x0, y0, _, _ = grid.window
+    for name, channel in grid.channels.items():
+        alone = grid.tiles is not None and (channel.x, channel.y) != (1, 1)
+        if alone or x0 % channel.x or y0 % channel.y or grid.width % channel.x or grid.height % channel.y:
+            raise reader.fault(f"the sampling of channel {name!r} does not fit the data window")
+    if grid.tiles and grid.tiles.width * grid.tiles.height > max(MAX_TILE_PIXELS, grid.width * grid.height):
+        raise reader.fault(f"tiles of {grid.tiles.width}x{grid.tiles.height} pixels are larger than the image")
+    if grid.base_count * 8 > reader.size or grid.count * 8 > reader.size:
+        raise truncated(reader.url, f"{grid.count} chunks cannot lie in {reader.size} bytes")
 
 
-def _check_chunks(reader: _Reader, header: Header) -> None:
-    """Every chunk has an offset inside the file, and the last one ends inside it.
-
-    A writer fills the table when it closes the file, so a killed render leaves zeros and a cut copy leaves offsets
-    beyond the end.
-    """
+def _check_table(reader: _Reader, header: Header) -> None:
+    """Every chunk has an offset, and the one that lies last ends inside the file."""
     counts = [part.chunk_count for part in header.parts]
     offsets = np.frombuffer(reader.take(8 * sum(counts)), "<u8")
-    if (offsets == 0).any():
-        missing = int((offsets == 0).sum())
-        raise reader.truncated(f"{missing} of {len(offsets)} chunks were never written")
+    check_offsets(offsets, reader.position, reader.size, header.url)
     last = int(offsets.argmax())
-    if offsets[last] >= reader.size:
-        lost = int((offsets >= reader.size).sum())
-        raise reader.truncated(f"{lost} of {len(offsets)} chunks lie beyond the end at byte {reader.size}")
-    if offsets.min() < reader.position:
-        raise reader.fault("a chunk offset points into the header")
     part = header.parts[int(np.searchsorted(np.cumsum(counts), last, side="right"))]
-    lead = (4 if header.multipart else 0) + (16 if part.tiles else 4)
     reader.stream.seek(int(offsets[last]))
-    leader = reader.stream.read(lead + 4)
-    if len(leader) < lead + 4 or offsets[last] + lead + 4 + max(0, _int(leader, lead)) > reader.size:
-        raise reader.truncated(f"the last chunk ends beyond byte {reader.size}")
-    if _int(leader, lead) < 0:
+    leader = reader.stream.read(leader_bytes(part.grid, header.multipart))
+    packed = int.from_bytes(leader[-4:], "little", signed=True)
+    if packed < 0:
         raise reader.fault("the last chunk has a negative size")
-
-
-def _int(raw: bytes, at: int) -> int:
-    (number,) = struct.unpack_from("<i", raw, at)
-    return int(number)
+    if len(leader) < leader_bytes(part.grid, header.multipart) or offsets[last] + len(leader) + packed > reader.size:
+        raise truncated(header.url, f"the last chunk ends beyond byte {reader.size}")
 
 
 def _deep(url: str) -> InputDataError:

@@ -1,6 +1,7 @@
-"""EXR decode: one file, read once, decoded once, native dtypes.
+"""EXR decode: one file, read once, its needed parts decoded once, native dtypes.
 
-Belongs here: bytes to arrays. Does not: what channels mean (`exr.adapters`) or threads over frames (`ingest`).
+Belongs here: bytes to arrays. Does not: proofs of what the bytes hold (`exr.header`, `exr.chunks`), what channels mean
+(`exr.adapters`) or threads over frames (`ingest`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ import numpy as np
 import OpenEXR
 
 from osf_pipeline.errors import InputDataError
-from osf_pipeline.exr.header import Header, parse_header, union
+from osf_pipeline.exr.chroma import luminance_weights, to_rgb
+from osf_pipeline.exr.chunks import SinglePart, damaged, prove
+from osf_pipeline.exr.header import Header, Part, parse_header, union
 from osf_pipeline.exr.write import Window
 
 
@@ -25,7 +28,8 @@ class Image:
 
     Attributes:
         window: union of the data windows of the parts that were asked for (x0, y0, x1, y1, inclusive).
-        channels: full channel name to a (y, x) array over `window`, in the file's own dtype, values untouched.
+        channels: full channel name to a (y, x) array over `window`, in the file's own dtype, values untouched; of a
+            luminance-chroma layer its R, G and B. Of a part with several resolution levels, the full resolution.
         sha256: of the file's bytes.
     """
 
@@ -43,7 +47,7 @@ def read_exr(url: str, names: Iterable[str] | None = None, fill: Mapping[str, fl
         fill: value outside a part's own data window, by full channel name; 0 for channels not named.
 
     Raises:
-        InputDataError: for a damaged, truncated or deep file, a missing or a subsampled channel.
+        InputDataError: for a damaged, truncated, oversized or deep file, a missing or a subsampled channel.
     """
     fs, path = fsspec.core.url_to_fs(url)
     try:
@@ -68,7 +72,13 @@ def read_exr(url: str, names: Iterable[str] | None = None, fill: Mapping[str, fl
                 fix="Write RGB at full resolution instead of luminance and chroma.",
             )  # fmt: skip
     window = union(header.parts[places[name][0]].data_window for name in wanted)
-    decoded = _decode(data, url, header)
+    chunks = prove(data, header.table_start, [p.grid for p in header.parts], header.multipart, url)
+    decoded: dict[int, dict[str, np.ndarray]] = {}
+    for index in dict.fromkeys(places[name][0] for name in wanted):
+        part = header.parts[index]
+        _, channel_list = part.raw_attributes["channels"]
+        plain = SinglePart(data, part.grid, channel_list, chunks[index], header.multipart)
+        decoded[index] = _offered(part, _decode(plain, url), url)
     channels = {}
     for name in wanted:
         index, channel = places[name]
@@ -102,18 +112,31 @@ def paste(out: np.ndarray, window: Window, pixels: np.ndarray, at: Window, fill:
         out[..., y0 - window[1] : y1 - window[1] + 1, x0 - window[0] : x1 - window[0] + 1] = inner
 
 
-def _decode(data: bytes, url: str, header: Header) -> list[dict[str, np.ndarray]]:
-    """Channel arrays of every part. The library's decoder releases the GIL."""
+def _decode(plain: SinglePart, url: str) -> dict[str, np.ndarray]:
+    """Stored channels of a file of one part. The library's decoder releases the GIL."""
     try:
-        with OpenEXR.File(io.BytesIO(data), separate_channels=True) as file:
-            # A decode error leaves no exception but an empty list.
-            if len(file.parts) != len(header.parts):
-                raise InputDataError("the pixels cannot be decoded", file=url, fix="Render or copy the frame again.")
-            return [{name: channel.pixels for name, channel in part.channels.items()} for part in file.parts]
-    except (RuntimeError, UnicodeDecodeError, TypeError, MemoryError) as error:
-        raise InputDataError(
-            "the pixels cannot be decoded", file=url, problem=str(error)[:200], fix="Render or copy the frame again."
-        ) from error
+        with OpenEXR.File(plain, separate_channels=True) as file:
+            if file.parts:
+                return {name: channel.pixels for name, channel in file.parts[0].channels.items()}
+            problem = None  # A decode error leaves no exception but an empty list.
+    except (RuntimeError, MemoryError) as error:
+        problem = str(error)[:200]
+    raise InputDataError(
+        "the pixels cannot be decoded", file=url, rule="pixels", problem=problem, fix="Render or copy the frame again."
+    )
+
+
+def _offered(part: Part, pixels: dict[str, np.ndarray], url: str) -> dict[str, np.ndarray]:
+    """Stored channels, with luminance-chroma layers turned into R, G and B."""
+    for prefix in part.chroma_layers:
+        try:
+            _, primaries = part.raw_attributes.get("chromaticities", ("", None))
+            y, by, ry = (pixels.pop(f"{prefix}{c}") for c in ("Y", "BY", "RY"))
+            rgb = to_rgb(y, by, ry, luminance_weights(primaries))
+        except ValueError as error:
+            raise damaged(url, str(error), fix="Correct attribute `chromaticities`.") from error
+        pixels |= {f"{prefix}{c}": values for c, values in rgb.items()}
+    return pixels
 
 
 def listing(names: Iterable[str], limit: int = 40) -> str:

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from osf_pipeline.errors import InputDataError, OsfError
-from osf_pipeline.exr.header import COMPRESSIONS, MAX_CHANNELS, Header, parse_header, read_header
+from osf_pipeline.exr.chunks import CODECS
+from osf_pipeline.exr.header import MAX_CHANNELS, Header, parse_header, read_header
 from osf_pipeline.exr.write import write_exr
 
 
@@ -70,7 +71,7 @@ def test_multipart_names_channels_once() -> None:
 
 
 @pytest.mark.parametrize("height", [1, 16, 17, 33, 257, 600])
-@pytest.mark.parametrize("name", [name for name, _ in COMPRESSIONS])
+@pytest.mark.parametrize("name", [codec.name for codec in CODECS])
 def test_chunk_count_of_every_codec(name: str, height: int) -> None:
     channels = {"R": np.random.default_rng(0).random((height, 8), np.float32)}
     data = encode({"compression": getattr(OpenEXR, f"{name}_COMPRESSION")}, channels)
