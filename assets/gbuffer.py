@@ -34,5 +34,6 @@ def gbuffer(
             findings.append(found)
         yield from checks.results(shot, findings, complete=False)
         raise
-    yield from checks.results(shot, [Finding(**row) for row in result.metadata["findings"]], complete=True)
+    kept = [Finding(**row) for row in result.metadata["findings"]]
+    yield from checks.results(shot, kept, complete=True, set_aside={*result.quarantined, *result.held})
     yield materialize(result, {SOURCE_TAG: source})

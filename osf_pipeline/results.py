@@ -29,6 +29,7 @@ class StageResult:
         metadata: numbers, short strings and small tables (list of flat dicts).
         preview_png: a small picture, where the stage makes one.
         quarantined: frames that were left out because their source is bad.
+        held: frames that show a neighbour's picture because their source is bad.
     """
 
     shot: str
@@ -41,6 +42,7 @@ class StageResult:
     metadata: dict[str, Any] = field(default_factory=dict)
     preview_png: bytes | None = None
     quarantined: tuple[int, ...] = ()
+    held: tuple[int, ...] = ()
 
     @classmethod
     def of(
@@ -52,7 +54,7 @@ class StageResult:
         return cls(
             shot, version.kind, version.id, version.url, built is None or not built.won, len(version.frames), seconds,
             {**metadata, **work, **{name: str(frames) for name, frames in bad.items()}},
-            version.preview, version.quarantined,
+            version.preview, version.quarantined, version.held,
         )  # fmt: skip
 
 

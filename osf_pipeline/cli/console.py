@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from osf_pipeline.errors import OsfError
+from osf_pipeline.errors import OsfError, PartialError
 from osf_pipeline.execution import Progress
 from osf_pipeline.results import StageResult, TrainedStyle
+from osf_pipeline.shots import FrameRange
 
 if TYPE_CHECKING:
     from osf_pipeline.layout import Layout
@@ -80,6 +81,8 @@ def show(result: StageResult | TrainedStyle) -> None:
     else:
         head, name = f"{result.shot} {result.id} {result.frames} frames", result.kind
     verb = "reused" if result.reused else f"{result.seconds:.1f} s"
+    if shards := result.metadata.get("shards"):
+        verb += f"; shards: {shards}"
     typer.echo(f"{name:<10} {head}  [{verb}]  {result.url}")
 
 
@@ -90,6 +93,7 @@ def reporting(path: Path | None = None) -> Iterator[list[dict[str, Any]]]:
     code, failure = 0, None
     try:
         yield results
+        _refuse_partial(results)
     except OsfError as error:
         code, failure = (
             error.exit_code,
@@ -110,6 +114,19 @@ def reporting(path: Path | None = None) -> Iterator[list[dict[str, Any]]]:
         _write(path, results, code, failure)
     if code:
         raise typer.Exit(code)
+
+
+def _refuse_partial(results: list[dict[str, Any]]) -> None:
+    """
+    Raises:
+        PartialError: when everything is done but for frames that were left out.
+    """
+    for result in results:
+        if left_out := result.get("quarantined"):
+            raise PartialError(
+                "done, but for bad frames", shot=result["shot"], frames=FrameRange.of(left_out),
+                fix="Mend their source and run again: only they are done again. `osf validate` says what is wrong.",
+            )  # fmt: skip
 
 
 def _write(path: Path, results: list[dict[str, Any]], code: int, failure: dict[str, Any] | None) -> None:

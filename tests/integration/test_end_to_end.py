@@ -120,15 +120,15 @@ def test_a_killed_ingest_continues_and_ends_equal(done: tuple[Layout, dict[str, 
         str(root),
     ]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        while process.poll() is None and not list(store.glob("attempts/*/commits/0.json")):
+        while process.poll() is None and not list(store.glob("attempts/*/commits/*.json")):
             time.sleep(0.005)
         os.kill(process.pid, signal.SIGKILL)
     assert published(str(store)) == []
-    (attempt,) = store.glob("attempts/*")
-    kept = (attempt / "commits" / "0.json").stat().st_mtime_ns
+    (commit,) = store.glob("attempts/*/commits/*.json")
+    kept = commit.stat().st_mtime_ns
     result = ingest_shot(layout, SHOT)
-    assert Path(result.url) == attempt
-    assert (attempt / "commits" / "0.json").stat().st_mtime_ns == kept, "the finished shard was written again"
+    assert Path(result.url) == commit.parent.parent
+    assert commit.stat().st_mtime_ns == kept, "the finished shard was written again"
     assert versions(layout)["gbuffer"].record["shards"] == versions(done[0])["gbuffer"].record["shards"]
 
 
