@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
 from osf_pipeline.buffers import GBUFFER
 from osf_pipeline.color import decode_srgb
@@ -253,29 +252,3 @@ def test_keyframe_and_drawing(tmp_path: Path, figure) -> None:
     np.testing.assert_allclose(drawing[:, 0, 0], [0.2, 0.2, 0.2, 1])
     with pytest.raises(InputDataError, match="drawing cannot be read"):
         read_drawing(str(tmp_path / "key.exr"))
-
-
-@pytest.mark.data
-@pytest.mark.parametrize("version", ["blender4.2.23", "blender4.5.15", "blender5.0.1"])
-@pytest.mark.parametrize("name", ["ortho_full", "ortho_half", "ortho_first", "ortho_last", "persp_cammove"])
-def test_blender_probe_equals_its_analytic_truth(shared_data: Path, version: str, name: str) -> None:
-    folder = shared_data / "exr_conformance" / "blender_probe"
-    table = yaml.safe_load((folder / "truth.yaml").read_text())
-    truth = table["ortho_full"] | table[name]
-    found, mapping = load(folder / version / f"{name}.exr", Source(camera=CAMERA))
-    assert mapping.adapter == "blender"
-    if name.startswith("persp"):  # the plane elsewhere in the picture
-        y, x = (size // 2 for size in found.buffers["color"].shape[1:])
-    else:
-        x, y = (at - first for at, first in zip(truth["pixel"], found.window[:2], strict=True))
-    vx, vy, vz, vw = truth["Vector"]
-    assert found.buffers["motion"][:, y, x] == pytest.approx([-vx, vy], abs=2e-3)
-    assert found.buffers["motion_next"][:, y, x] == pytest.approx([-vz, vw], abs=2e-3)
-    assert found.buffers["normal"][:, y, x] == pytest.approx([0, 0, 1], abs=1e-3)
-    assert found.buffers["depth"][0, y, x] == pytest.approx(5, abs=1e-4)
-    assert found.buffers["object_id"][0, y, x] == 3
-    assert found.buffers["material_id"][0, y, x] == 7
-    if name in ("ortho_full", "ortho_half"):
-        assert found.buffers["uv"][:, y, x] == pytest.approx(truth["UV"], abs=1e-4)
-        assert found.buffers["position"][:, y, x] == pytest.approx(truth["Position"], abs=1e-5)
-        assert found.buffers["color"][:, y, x] == pytest.approx(truth["Combined"], abs=1e-3)

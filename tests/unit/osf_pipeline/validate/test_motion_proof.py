@@ -11,10 +11,12 @@ from osf_pipeline.exr.adapters import Binding, BufferMap, map_buffers
 from osf_pipeline.exr.convert import canonical
 from osf_pipeline.exr.header import read_header
 from osf_pipeline.exr.read import place, read_exr
+from osf_pipeline.exr.write import write_exr
 from osf_pipeline.validate.findings import Finding
 from osf_pipeline.validate.motion import check_pair, judge
 
 Buffers = dict[str, np.ndarray]
+Pair = tuple[float, float]
 MAPPING = BufferMap("aov", "", {"motion": Binding(("mv.X", "mv.Y"), scale=(2, 1))})
 SIZE = np.array([128, 96], np.float32)[:, None, None]
 
@@ -100,6 +102,111 @@ def test_an_empty_pair_proves_nothing(figure) -> None:
     assert (found, proven) == ([], False)
 
 
+def drawn(frame: int, offset: tuple[float, float] = (0, 0), radius: float = 30, **rates: Pair) -> Buffers:
+    """A disc at 50, 48 of 128 x 96 pixels after `offset`, with position, uv and rest position that move at `rates`.
+
+    Each rate is how far the carrier's values travel over the picture per frame: as far as the disc for what sticks.
+    """
+    y, x = np.mgrid[:96, :128].astype(np.float32)
+    seen = (x - 50 - offset[0]) ** 2 + (y - 48 - offset[1]) ** 2 < radius**2
+    found: Buffers = {
+        "color": np.repeat(seen[None], 4, 0).astype(np.float32),
+        "depth": np.where(seen, 5, np.inf)[None].astype(np.float32),
+    }
+    for name, (right, down) in rates.items():
+        planes = [(x - right * frame) / 50, (y - down * frame) / 50, 0 * x]
+        found[name] = np.stack([np.where(seen, p, 0) for p in planes[: 2 if name == "uv" else 3]]).astype(np.float32)
+    return found
+
+
+def judged(previous: Buffers, current: Buffers, motion: np.ndarray | Pair, blender: bool = True) -> list[Finding]:
+    field = np.zeros((2, 96, 128), np.float32)
+    field += motion if isinstance(motion, np.ndarray) else np.reshape(motion, (2, 1, 1))
+    mapping = BufferMap("blender" if blender else "aov", "", MAPPING.bindings)
+    return check_pair(previous, {**current, "motion": field * np.isfinite(current["depth"])}, mapping, "a.exr", 2, 1)[0]
+
+
+def skewed(motion: tuple[float, float]) -> np.ndarray:
+    """What Blender 4.5 and 5.0 write for a moving orthographic camera: a field that depends on position."""
+    y, x = np.mgrid[:96, :128].astype(np.float32)
+    return np.stack([motion[0] * (1.8 - 0.03 * (x - 50)), motion[1] + 0.3 * motion[0] * (y - 48) / 10])
+
+
+@pytest.mark.parametrize("carrier", ["rest_position", "uv"])
+def test_a_field_that_depends_on_position_is_refused_and_the_camera_named(carrier: str) -> None:
+    for speed in (10, 2):
+        rate = {carrier: (speed, 0)}
+        previous, current = drawn(1, (speed, 0), **rate), drawn(2, (2 * speed, 0), **rate)
+        assert judged(previous, current, (speed, 0)) == []
+        (finding,) = judged(previous, current, skewed((speed, 0)))
+        assert (finding.severity, "orthographic camera" in finding.fix) == ("error", True)
+        (finding,) = judged(previous, current, skewed((speed, 0)), blender=False)
+        assert "orthographic" not in finding.fix
+
+
+def test_world_positions_warn_where_the_camera_passes_a_still_world() -> None:
+    rate = {"position": (10.0, 0.0)}  # the world goes over the picture as fast as the disc
+    previous, current = drawn(1, (10, 0), **rate), drawn(2, (20, 0), **rate)
+    assert judged(previous, current, (10, 0)) == []
+    (finding,) = judged(previous, current, skewed((10, 0)))
+    assert finding.severity == "warning"
+    (finding,) = judged(previous, current, (-10, 0))
+    assert "with the sign reversed" in finding.value
+
+
+@pytest.mark.parametrize("camera", [(0.0, 0.0), (10.0, 0.0), (-4.0, 6.0)], ids=["resting", "following", "passing"])
+def test_world_positions_say_nothing_of_a_moving_subject(camera: tuple[float, float]) -> None:
+    """The disc moves by 10 pixels over a picture in which the world moves with the camera."""
+    rate = {"position": camera}
+    assert judged(drawn(1, (10, 0), **rate), drawn(2, (20, 0), **rate), (10, 0)) == []
+
+
+def test_one_moving_limb_shows_that_zero_motion_is_missing() -> None:
+    previous, current = drawn(1, rest_position=(0, 0)), drawn(2, rest_position=(0, 0))
+    assert judged(previous, current, (0, 0)) == []
+    current["rest_position"][:, 40:50, 60:75] = previous["rest_position"][:, 46:56, 60:75]
+    (finding,) = judged(previous, current, (0, 0))
+    assert "zero everywhere, yet the figure moves (rest_position changes on 5%)" in finding.value
+
+
+def test_noise_of_mixed_pixels_moves_nothing() -> None:
+    previous, current = drawn(1, rest_position=(0, 0)), drawn(2, rest_position=(0, 0))
+    current["sample"] = np.isfinite(current["depth"]).astype(np.uint8)
+    current["rest_position"][:, 40:50, 60:75] += 0.3
+    current["sample"][:, 40:50, 60:75] = 2
+    assert judged(previous, current, (0, 0)) == []
+
+
+def test_a_figure_on_twos() -> None:
+    held, moved = drawn(1, (6, 0), rest_position=(6, 0)), drawn(2, (12, 0), rest_position=(6, 0))
+    assert judged(held, held, (0, 0)) == []
+    assert judged(held, moved, (6, 0)) == []
+    assert len(judged(held, moved, (0, 0))) == 1
+
+
+def test_fast_motion() -> None:
+    rate = {"rest_position": (45, -20)}
+    previous, current = drawn(0, (-20, 15), 20, **rate), drawn(1, (25, -5), 20, **rate)
+    assert judged(previous, current, (45, -20)) == []
+    (finding,) = judged(previous, current, (-45, 20))
+    assert "with the sign reversed" in finding.value
+
+
+def test_a_subject_that_enters_or_leaves_the_picture() -> None:
+    rate = {"rest_position": (50, 0)}
+    outside, inside = drawn(0, (-70, 0), **rate), drawn(1, (-20, 0), **rate)
+    assert np.isfinite(outside["depth"]).mean() < 0.3 * np.isfinite(inside["depth"]).mean()
+    assert judged(outside, inside, (50, 0)) == []
+    assert len(judged(outside, inside, (-50, 0))) == 1
+    whole = drawn(0, (-10, 0), **rate), drawn(1, (40, 0), **rate)
+    assert len(judged(*whole, (50 * 128, 0))) == 1  # a wrong unit sends everything outside
+    mapping = BufferMap("aov", "", {"motion_next": Binding(("f.u", "f.v"))})
+    back = np.broadcast_to(np.array([[[-50]], [[0]]], np.float32), (2, 96, 128)) * np.isfinite(inside["depth"])
+    assert check_pair({**inside, "motion_next": back}, outside, mapping, "a.exr", 2, 1)[0] == []
+    gone = {**outside, "depth": np.full_like(outside["depth"], np.inf)}
+    assert check_pair({**inside, "motion_next": back}, gone, mapping, "a.exr", 2, 1) == ([], False)
+
+
 def real(path: Path, source: Source) -> Buffers:
     mapping = map_buffers(read_header(str(path)), source)
     image = read_exr(str(path), mapping.channels, mapping.fill)
@@ -129,3 +236,25 @@ def test_real_neighbours_of_8_samples_a_pixel(shared_data: Path) -> None:
     previous, current = (real(folder / f"frame_{n:04d}.exr", Source()) for n in (18, 19))
     assert judge(current, previous, current["motion"], 1).right
     assert not judge(current, previous, -current["motion"], 1).right
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(("version", "right"), [("4.2.23", True), ("4.5.15", False), ("5.0.1", False)])
+@pytest.mark.parametrize("carrier", ["uv", "position"])
+def test_the_moving_orthographic_camera_of_blender(
+    shared_data: Path, tmp_path: Path, version: str, right: bool, carrier: str
+) -> None:
+    """A static plane and a camera that moved 10 pixels to the left: the frame before is the picture 10 pixels on."""
+    path = shared_data / f"exr_conformance/blender_probe/blender{version}/ortho_cammove.exr"
+    mapping = map_buffers(read_header(str(path)), Source())
+    image = read_exr(str(path), mapping.channels, mapping.fill)
+    shifted = {name: np.roll(plane, 10, axis=1) for name, plane in image.channels.items()}
+    write_exr(str(tmp_path / "a.0001.exr"), shifted, attributes={"BlenderMultiChannel": "x"})
+    previous, current = real(tmp_path / "a.0001.exr", Source()), real(path, Source())
+    if carrier == "position":
+        del previous["uv"]
+    found, proven = check_pair(previous, current, mapping, "a.exr", 2, 1)
+    assert proven
+    motion = [finding for finding in found if finding.channel == "motion"]
+    assert [finding.severity for finding in motion] == ([] if right else ["error" if carrier == "uv" else "warning"])
+    assert all("moves: Blender 4.5 and 5.0" in finding.fix for finding in motion)
