@@ -9,7 +9,7 @@ store keeps scene-linear colour with known primaries, so that only the two ends 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -31,7 +31,8 @@ from osf_pipeline.colorspaces.spaces import (
 )
 from osf_pipeline.errors import RequestError
 
-SCENE_LINEAR = "scene_linear"
+SCENE_LINEAR, ACES_NAME = "scene_linear", "ACES2065-1"
+"""A role of configurations, and a space that the library relates to any of them."""
 AGREE = 2e-4
 """Largest difference of matrices that still are the same: configurations print them with some digits."""
 
@@ -67,8 +68,7 @@ def into_store(url: str, name: str) -> tuple[Transform | None, Space]:
         (None, the space itself) when it is scene-linear, else the way to the role `scene_linear` and that space.
 
     Raises:
-        RequestError: for an unknown space, one that holds no colour, or a configuration that does not tell its
-            primaries.
+        RequestError: for an unknown space, one that holds no colour, or a configuration that cannot convert it.
     """
     space = _primaries(url, name)
     if space is not None:
@@ -78,7 +78,7 @@ def into_store(url: str, name: str) -> tuple[Transform | None, Space]:
         raise RequestError(
             "the role scene_linear is not scene-linear", ocio=url, fix="Give it a linear space in the configuration."
         )
-    return _transform(_open(url).getProcessor(_space(url, name).getName(), SCENE_LINEAR)), linear
+    return _transform(url, _open(url).getProcessor, _space(url, name).getName(), SCENE_LINEAR), linear
 
 
 def out_of_store(url: str, space: Space, name: str) -> tuple[Transform, Space | None]:
@@ -87,14 +87,12 @@ def out_of_store(url: str, space: Space, name: str) -> tuple[Transform, Space | 
     Raises:
         RequestError: as `into_store`.
     """
-    library = _library()
-    wanted = _space(url, name).getName()
-    processor = library.Config.GetProcessorFromBuiltinColorSpace("ACES2065-1", _open(url), wanted)
-    way = _transform(processor)
-    to_aces = matrix(space.chromaticities, ACES2065_1.chromaticities)
-    if way.matrix is not None:
-        return Transform(processor, way.matrix @ to_aces, way.fingerprint), _primaries(url, name)
-    return _Chain(processor, None, way.fingerprint, space), None
+    between = _library().Config.GetProcessorFromBuiltinColorSpace
+    way = _transform(url, between, ACES_NAME, _open(url), _space(url, name).getName())
+    if way.matrix is None:
+        return _Chain(way.processor, None, way.fingerprint, space), None
+    whole = way.matrix @ matrix(space.chromaticities, ACES2065_1.chromaticities)
+    return Transform(way.processor, whole, way.fingerprint), _primaries(url, name)
 
 
 def interop_id(url: str, name: str) -> str:
@@ -130,11 +128,11 @@ def _open(url: str) -> Any:
         path = fsspec.open_local(f"simplecache::{url}", simplecache={"same_names": True}) if remote else url
         config = library.Config.CreateFromFile(path)
         config.validate()
-    except (library.Exception, OSError) as error:
-        builtin = ", ".join(f"ocio://{name}" for name, *_ in library.BuiltinConfigRegistry().getBuiltinConfigs())
+    except (library.Exception, library.ExceptionMissingFile, OSError) as error:
+        builtin = [f"ocio://{name}" for name, *_ in library.BuiltinConfigRegistry().getBuiltinConfigs()]
         raise RequestError(
             "no readable OpenColorIO configuration", ocio=url, problem=str(error)[:200],
-            fix=f"Give a path, a URL, or one of ocio://default, {builtin}.",
+            fix=f"Give a path, a URL, or a built-in: ocio://default, {closest(url, builtin)}.",
         ) from error  # fmt: skip
     return config
 
@@ -159,8 +157,19 @@ def _names(config: Any) -> Iterator[str]:
     yield from SPACES
 
 
-def _transform(processor: Any) -> Transform:
+def _transform(url: str, get: Callable[..., Any], *between: Any) -> Transform:
+    """
+    Raises:
+        RequestError: when the library finds no way between two spaces.
+    """
     library = _library()
+    try:
+        processor = get(*between)
+    except (library.Exception, library.ExceptionMissingFile) as error:
+        raise RequestError(
+            "the configuration has no such conversion", ocio=url, problem=str(error)[:200],
+            fix="Mend it: the roles `aces_interchange` and `scene_linear`, and the files it names, must be there.",
+        ) from error  # fmt: skip
     # The library's default swaps exact powers and logarithms for quick ones.
     exact = processor.getOptimizedCPUProcessor(library.OPTIMIZATION_LOSSLESS)
     return Transform(exact, _matrix_of(exact), str(processor.getCacheID()))
@@ -184,16 +193,9 @@ def _matrix_of(processor: Any) -> np.ndarray | None:
 @lru_cache
 def _primaries(url: str, name: str) -> Space | None:
     """The space as primaries and white when it is scene-linear; a built-in space where it is one."""
-    library = _library()
     space = _space(url, name)
-    try:
-        to_aces = library.Config.GetProcessorToBuiltinColorSpace(_open(url), space.getName(), "ACES2065-1")
-    except library.Exception as error:
-        raise RequestError(
-            "the configuration does not tell what its colours are", ocio=url, problem=str(error)[:200],
-            fix="Set the role `aces_interchange` in it.",
-        ) from error  # fmt: skip
-    found = _transform(to_aces).matrix
+    between = _library().Config.GetProcessorToBuiltinColorSpace
+    found = _transform(url, between, _open(url), space.getName(), ACES_NAME).matrix
     if found is None:
         return None
     for known in SPACES.values():

@@ -118,7 +118,9 @@ def named(name: str) -> Space:
 
 def closest(name: str, names: Iterable[str]) -> str:
     """Names most like a mistyped one, or all of them, as text."""
-    by_lower = {other.lower(): other for other in names}
+    by_lower: dict[str, str] = {}
+    for other in names:
+        by_lower.setdefault(other.lower(), other)
     found = difflib.get_close_matches(name.lower(), by_lower, n=5, cutoff=0.5)
     return ", ".join(by_lower[key] for key in found or by_lower)
 

@@ -10,6 +10,7 @@ import io
 import fsspec
 import numpy as np
 import PIL.Image
+import PIL.ImageCms
 
 from osf_pipeline.buffers import GBUFFER
 from osf_pipeline.colorspaces.source import input_color
@@ -57,14 +58,16 @@ def _frame_number(header: Header) -> int:
 def read_drawing(url: str) -> np.ndarray:
     """(4, y, x) float32 RGBA in 0..1, sRGB-encoded, straight alpha; alpha is 1 where the picture has none.
 
+    A colour picture with an ICC profile of another space, such as Display P3, is converted.
+
     Raises:
         InputDataError: when the file is missing or no picture.
     """
     fs, path = fsspec.core.url_to_fs(url)
     try:
         with PIL.Image.open(io.BytesIO(fs.cat_file(path))) as picture:
-            pixels = np.asarray(picture.convert("RGBA"), np.float32) / 255
-    except (FileNotFoundError, PIL.UnidentifiedImageError, OSError) as error:
+            pixels = np.asarray(_in_srgb(picture).convert("RGBA"), np.float32) / 255
+    except (FileNotFoundError, PIL.UnidentifiedImageError, PIL.ImageCms.PyCMSError, OSError) as error:
         raise InputDataError(
             "the drawing cannot be read",
             file=url,
@@ -72,3 +75,18 @@ def read_drawing(url: str) -> np.ndarray:
             fix="Give a PNG registered to the keyframe.",
         ) from error
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _in_srgb(picture: PIL.Image.Image) -> PIL.Image.Image:
+    """Grey pictures are masks as much as drawings: they keep their values."""
+    icc = picture.info.get("icc_profile")
+    if icc is None or "RGB" not in picture.mode:
+        return picture
+    profile = PIL.ImageCms.ImageCmsProfile(io.BytesIO(icc))
+    if "sRGB" in PIL.ImageCms.getProfileDescription(profile):
+        return picture
+    converted = PIL.ImageCms.profileToProfile(
+        picture, profile, PIL.ImageCms.createProfile("sRGB"), PIL.ImageCms.Intent.RELATIVE_COLORIMETRIC
+    )
+    assert converted is not None  # None only when converting in place
+    return converted

@@ -6,6 +6,7 @@ from scipy import ndimage
 from model.stylizer import Architecture
 from model.stylizer import Stylizer as Network
 from model.weights import Card
+from osf_pipeline.colorspaces.spaces import LINEAR_REC709, SPACES, Space, convert
 from osf_pipeline.errors import InputDataError
 from osf_pipeline.stylize.frame import MATTE_FLOOR, Stylizer
 
@@ -18,7 +19,7 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-def stylizer(tile: int = 512, tier: str = "full") -> Stylizer:
+def stylizer(tile: int = 512, tier: str = "full", space: Space = LINEAR_REC709) -> Stylizer:
     """A network with random weights and lively norms: it draws something everywhere it may."""
     torch.manual_seed(0)
     net = Network(Architecture(blocks=1))
@@ -28,7 +29,7 @@ def stylizer(tile: int = 512, tier: str = "full") -> Stylizer:
     net.head.bias.data[3] = 0.4
     net.strokes.values.uniform_(0, 1)
     card = Card(net.architecture, 5.0, 0.01, ((0, 0, 0), (1, 1, 1)), "CC0-1.0", 0, {}, tier)
-    return Stylizer(net.eval(), card, tile)
+    return Stylizer(net.eval(), card, tile, space=space)
 
 
 def frame(height: int = 120, width: int = 136, top: int = 40, left: int = 50) -> dict[str, np.ndarray]:
@@ -112,6 +113,47 @@ def test_only_a_model_of_the_full_tier_needs_rest_positions():
     assert (plain["line"] != informed["line"]).any()
     with pytest.raises(InputDataError, match="rest_position"):
         stylizer()(source)
+
+
+def scenes(name: str) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """One scene in Rec. 709 and, rounded to half as a store would, in another space."""
+    source, space = frame(), SPACES[name]
+    rng = np.random.default_rng(1)
+    source["color"][:3] = (rng.uniform(0, 1.5, source["color"][:3].shape) * source["color"][3]).astype(np.float16)
+    other = convert(source["color"], LINEAR_REC709, space).astype(np.float16)
+    return source, source | {"color": other}
+
+
+@pytest.mark.parametrize("name", ["acescg", "aces2065-1", "linear-rec2020"])
+def test_layers_are_the_same_colours_whatever_the_primaries(name):
+    source, other = scenes(name)
+    plain = stylizer()(source)
+    drawn = stylizer(space=SPACES[name])(other)
+    assert plain["line"][3].mean() > 0.05
+    for layer in ("line", "beauty", "fill"):
+        back = convert(drawn[layer], SPACES[name], LINEAR_REC709)
+        # A unit in the last place of a half below 2 is 1e-3; the matrix to Rec. 709 at most quadruples it.
+        np.testing.assert_allclose(back, plain[layer].astype(np.float32), atol=4e-3, err_msg=layer)
+    assert np.abs(drawn["line"].astype(np.float32) - plain["line"])[:3].max() > 0.02, "the spaces do differ"
+
+
+def test_pixels_without_line_keep_every_bit_in_any_space():
+    _, source = scenes("acescg")
+    sparing = stylizer(space=SPACES["acescg"])
+    sparing.network.head.bias[3] -= 0.7
+    layers = sparing(source)
+    assert (layers["line"][3] > 0.5).any()
+    assert (layers["fill"].view(np.uint16) == source["color"].view(np.uint16)).all()
+    bare = layers["line"][3] == 0
+    assert (bare & (source["color"][3] > 0)).any()
+    assert (layers["beauty"].view(np.uint16)[:, bare] == source["color"].view(np.uint16)[:, bare]).all()
+
+
+def test_tiles_do_not_show_in_other_spaces():
+    _, source = scenes("acescg")
+    whole, tiled = (stylizer(tile, space=SPACES["acescg"])(source) for tile in (512, 32))
+    for name in whole:
+        assert (whole[name].view(np.uint16) == tiled[name].view(np.uint16)).all(), name
 
 
 def test_odd_sizes_and_negative_origins_are_fine():
