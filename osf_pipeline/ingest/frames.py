@@ -153,15 +153,19 @@ def load_shard(
     run = map if pool is None else pool.map
     records = list(run(load, enumerate(urls.items())))
     bad = {*faults, *(r.frame for r in records if r.status != "ok")}
-    findings = list(_prove_motion(buffers, records, shot, before, bad))
-    for finding in findings:
-        if finding.severity == "error":
+    findings: list[Finding] = []
+    # A repeated picture would fail the proof of motion twice, and its good neighbour with it.
+    for check in (_check_runs, _prove_motion):
+        for finding in list(check(buffers, records, shot, before, bad)):
+            if finding.severity != "error":
+                findings.append(finding)
+                continue
             index = next(i for i, r in enumerate(records) if r.frame == finding.frame)
             _put(buffers, index, None, shot.window)
             records[index] = replace(records[index], status="quarantined", findings=(*records[index].findings, finding))
             bad.add(records[index].frame)
     _mark_motion(buffers, records, shot, bad)
-    return LoadedShard(buffers, tuple(records), tuple(f for f in findings if f.severity != "error"))
+    return LoadedShard(buffers, tuple(records), tuple(findings))
 
 
 def _put(buffers: Mapping[str, np.ndarray], index: int, found: Frame | None, window: Window) -> None:
@@ -243,6 +247,22 @@ def _mark_motion(
                 continue
             seen = surface({buffer: array[index] for buffer, array in buffers.items()})
             valid[0] = valid[0] & seen if name in shot.mapping.bindings else seen
+
+
+def _check_runs(
+    buffers: Mapping[str, np.ndarray],
+    records: Sequence[FrameRecord],
+    shot: Shot,
+    before: tuple[int, str] | None,
+    bad: Collection[int],
+) -> Iterator[Finding]:
+    """Rules on runs of good neighbours inside the shard."""
+    start = 0
+    for stop in range(1, len(records) + 1):
+        if stop == len(records) or shot.neighbour(records[stop].frame, -1, bad) != records[stop - 1].frame:
+            run = {name: array[start:stop] for name, array in buffers.items()}
+            yield from check_run(run, [(record.frame, record.file) for record in records[start:stop]])
+            start = stop
 
 
 def _prove_motion(

@@ -1,121 +1,78 @@
-"""Rules on the decoded buffers of one frame. They run on every frame of every shot, so each is a pass or two.
+"""Rules on the decoded buffers of one frame. They run on every frame of every shot, so each looks at some pixels only.
 
-Belongs here: judging values. Does not: mending them (`exr.convert`) or pairs of frames (`validate.motion`).
+Belongs here: ranges of canonical buffers, and the list of all rules on one frame. Does not: mending values
+(`exr.convert`), values as stored (`validate.stored`), several frames (`validate.motion`, `validate.neighbours`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from osf_pipeline.exr.adapters import BufferMap
-from osf_pipeline.exr.read import Image
+from osf_pipeline.validate.edges import premultiplication, shift
 from osf_pipeline.validate.findings import Finding
-
-Buffers = Mapping[str, np.ndarray]
-"""Canonical buffer to (channel, y, x)."""
+from osf_pipeline.validate.geometry import normal_axes, radial_depth
+from osf_pipeline.validate.subject import Subject, stride
 
 ALPHA_MARGIN = 0.05
 """Sharpening pixel filters overshoot by a few hundredths; more is a wrong channel or straight colour."""
 UNSET = 0.5
 """Largest share of visible pixels that may have no id."""
-BACKFACING = 0.25
-"""Largest share of visible pixels whose normal may point away from the camera."""
+SAMPLES = 20_000
 
 
-def check_source(image: Image, mapping: BufferMap, frame: int | None) -> list[Finding]:
-    """Findings on the channels as stored, before any conversion."""
-    return list(non_finite(image, mapping, frame))
-
-
-def check_frame(buffers: Buffers, file: str, frame: int) -> list[Finding]:
+def check_frame(subject: Subject) -> list[Finding]:
     """Findings of all rules on one frame's canonical buffers."""
-    return [finding for rule in RULES for finding in rule(buffers, file, frame)]
+    return [finding for rule in RULES for finding in rule(subject)]
 
 
-def non_finite(image: Image, mapping: BufferMap, frame: int | None) -> Iterator[Finding]:
-    """NaN or Inf in any channel the map needs, but for +inf in depth, which is background."""
-    for name in mapping.channels:
-        values = image.channels[name]
-        infinite = name in mapping.fill
-        if values.dtype.kind != "f" or _clean(values, infinite):
-            continue
-        bad = np.isnan(values) | (values == -np.inf) if infinite else ~np.isfinite(values)
-        if bad.any():
-            y, x = (int(i) for i in np.argwhere(bad)[0])
-            yield Finding(
-                "non_finite", "error", image.header.url, frame, name,
-                f"{int(bad.sum())} values are not finite, first {values[y, x]} at "
-                f"column {x + image.window[0]}, row {y + image.window[1]}",
-                "Render the frame again; look for a division by zero in the shading of that pixel.",
-            )  # fmt: skip
-
-
-def _clean(values: np.ndarray, infinite: bool) -> bool:
-    """A quick proof that there is nothing to find; False when a closer look is needed."""
-    if values.dtype == np.float16:
-        return bool((values.view(np.uint16) & np.uint16(0x7FFF)).max() < 0x7C00)
-    if infinite:
-        return bool(values.min() > -np.inf)  # a NaN makes this False
-    with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.isfinite(values.sum()))
-
-
-def alpha(buffers: Buffers, file: str, frame: int) -> Iterator[Finding]:
-    """Alpha outside 0..1, or 0 everywhere. Colour above 1 and below 0 is legal; so is a figure off screen."""
-    values = buffers["color"][3].astype(np.float32)
-    low, high = float(values.min()), float(values.max())
+def alpha(subject: Subject) -> Iterator[Finding]:
+    """Alpha outside 0..1, or 0 where something is seen. A figure off screen is legal."""
+    low, high = float(subject.alpha.min()), float(subject.alpha.max())
     if low < -ALPHA_MARGIN or high > 1 + ALPHA_MARGIN:
-        yield Finding(
-            "alpha_range", "error", file, frame, "color.A", f"alpha runs from {low:g} to {high:g}",
+        yield subject.finding(
+            "alpha_range", "error", "color.A", f"alpha runs from {low:g} to {high:g}",
             "Map the alpha channel under `channels: {color: [R, G, B, A]}`.",
         )  # fmt: skip
     if low == high == 0:
-        yield Finding(
-            "empty", "warning", file, frame, "color.A", "alpha is 0 everywhere",
-            "If the figure should be seen, check the render and its alpha channel.",
-        )  # fmt: skip
+        depth = subject.buffers.get("depth")
+        seen = {"colour": subject.buffers["color"][:3].any(), "depth": depth is not None and np.isfinite(depth).any()}
+        shown = [name for name, any_seen in seen.items() if any_seen]
+        if shown:
+            yield subject.finding(
+                "alpha_empty", "error", "color.A", f"alpha is 0 everywhere, yet {' and '.join(shown)} show a figure",
+                "Render with alpha (a transparent film), or map colour without it: `channels: {color: [R, G, B]}`.",
+            )  # fmt: skip
 
 
-def depth_sign(buffers: Buffers, file: str, frame: int) -> Iterator[Finding]:
+def depth_sign(subject: Subject) -> Iterator[Finding]:
     """Negative depth: stored along the viewing axis the other way."""
-    low = float(buffers["depth"].min()) if "depth" in buffers else 0
+    low = float(subject.buffers["depth"].min()) if "depth" in subject.buffers else 0
     if -np.inf < low < 0:
-        yield Finding(
-            "depth_sign", "error", file, frame, "depth", f"depth is {low:g} at its nearest; it must be positive",
+        yield subject.finding(
+            "depth_sign", "error", "depth", f"depth is {low:g} at its nearest; it must be positive",
             "If depth runs the other way, set `scale: {depth: [-1]}`.",
         )  # fmt: skip
 
 
-def normal_space(buffers: Buffers, file: str, frame: int) -> Iterator[Finding]:
-    """Visible surfaces that face away from the camera: world-space normals, or a wrong camera."""
-    if "normal" not in buffers:
-        return
-    normal = buffers["normal"][:, ::4, ::4]
-    seen = normal.any(0)
-    away = float((normal[2][seen] < -0.1).mean()) if seen.any() else 0
-    if away > BACKFACING:
-        yield Finding(
-            "normal_space", "error", file, frame, "normal", f"{away:.0%} of the visible surface faces away",
-            "Set `normal_space` to what the renderer writes (world or camera) and check the axes of `camera`.",
-        )  # fmt: skip
-
-
-def unset_ids(buffers: Buffers, file: str, frame: int) -> Iterator[Finding]:
+def unset_ids(subject: Subject) -> Iterator[Finding]:
     """Surfaces without an id: contours between them cannot be found."""
-    if "depth" not in buffers:
+    if "depth" not in subject.buffers:
         return
-    seen = np.isfinite(buffers["depth"][0, ::4, ::4])
+    every = stride(subject.shape, SAMPLES)
+    seen = subject.surface[::every, ::every]
     for buffer in ("object_id", "part_id"):
-        unset = float((buffers[buffer][0, ::4, ::4][seen] == 0).mean()) if buffer in buffers and seen.any() else 0
+        if buffer not in subject.buffers or not seen.any():
+            continue
+        unset = float((subject.buffers[buffer][0, ::every, ::every][seen] == 0).mean())
         if unset > UNSET:
-            yield Finding(
-                "unset_ids", "warning", file, frame, buffer, f"{buffer} is 0 on {unset:.0%} of the visible surface",
+            yield subject.finding(
+                "unset_ids", "warning", buffer, f"{buffer} is 0 on {unset:.0%} of the visible surface",
                 "Give every object and part an id from 1 on; 0 is background.",
             )  # fmt: skip
 
 
-RULES: tuple[Callable[[Buffers, str, int], Iterator[Finding]], ...] = (
-    alpha, depth_sign, normal_space, unset_ids,
+RULES: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
+    alpha, premultiplication, shift, depth_sign, radial_depth, normal_axes, unset_ids,
 )  # fmt: skip
