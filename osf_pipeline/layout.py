@@ -59,11 +59,17 @@ class Layout:
         """Where detection writes its findings for a shot without its own shot.yaml."""
         return join(self.root, "config", f"{check_name('shot', shot)}.yaml")
 
+    def stores(self, shot: str) -> str:
+        return join(self.root, "stores", check_name("shot", shot))
+
     def store(self, shot: str, kind: str) -> str:
-        return join(self.root, "stores", check_name("shot", shot), kind)
+        return join(self.stores(shot), kind)
+
+    def deliveries(self, shot: str) -> str:
+        return join(self.root, "deliveries", check_name("shot", shot))
 
     def delivery(self, shot: str, name: str) -> str:
-        return join(self.root, "deliveries", check_name("shot", shot), check_name("delivery", name))
+        return join(self.deliveries(shot), check_name("delivery", name))
 
     def truth(self, shot: str) -> str:
         """Styled truth of generated shots; absent for a studio's own."""
@@ -74,6 +80,10 @@ class Layout:
 
     def styles(self) -> list[str]:
         return self._children("styles")
+
+    def stored(self) -> list[str]:
+        """Shots that have stores, also those whose renders are gone."""
+        return self._children("stores")
 
     def _children(self, folder: str) -> list[str]:
         fs, path = fsspec.core.url_to_fs(join(self.root, folder))

@@ -175,10 +175,13 @@ def _claim(plan: Plan) -> Iterator[str]:
         if name in taken or marker is None or marker["request"] != plan.request:
             continue
         lock = hold(attempt)
-        if lock is not None:
-            with lock:
-                yield attempt
-            return
+        if lock is None:
+            continue
+        with lock:
+            if read_json(join(attempt, MARKER)) is None:  # collected as garbage between the look and the lock
+                continue
+            yield attempt
+        return
     attempt = join(folder, uuid.uuid4().hex)
     lock = hold(attempt)
     assert lock is not None, "a new attempt is nobody else's"
@@ -234,7 +237,11 @@ def _adopted(attempt: str, plan: Plan, shards: list[Json]) -> dict[int, Json]:
             if commit is None:
                 continue
             for array in commit["sha256"]:
-                copy(join(donor, DATA, shard_key(array, index)), join(attempt, DATA, shard_key(array, shard["index"])))
+                with contextlib.suppress(FileNotFoundError):  # collected as garbage meanwhile; the checksums tell
+                    copy(
+                        join(donor, DATA, shard_key(array, index)),
+                        join(attempt, DATA, shard_key(array, shard["index"])),
+                    )
             if not damaged_arrays(join(attempt, DATA), shard["index"], commit["sha256"]):
                 commit |= {"index": shard["index"], "start": shard["start"], "adopted_from": name}
                 write_json(join(attempt, COMMITS, f"{shard['index']}.json"), commit)

@@ -32,7 +32,7 @@ LEASE_SECONDS = 60.0
 RENEW_SECONDS = 10.0
 WATCH_SECONDS = 1.0
 """How often a contender looks at a lease that is neither renewed nor expired."""
-LEASES = "leases"
+LEASES, LOCK = "leases", ".lock"
 
 
 def attempts(folder: str) -> list[str]:
@@ -56,17 +56,40 @@ def hold(attempt: str) -> AbstractContextManager[Any] | None:
     if path is not None:
         path.mkdir(parents=True, exist_ok=True)
         try:
-            return FileLock(path / ".lock").acquire(timeout=0)
+            return FileLock(path / LOCK).acquire(timeout=0)
         except Timeout:
             return None
-    folder = join(attempt, LEASES)
-    numbers = (name.removesuffix(".json") for name in names(folder))
-    taken = max((int(number) for number in numbers if number.isdecimal()), default=-1)
-    if taken >= 0 and _alive(join(folder, f"{taken}.json")):
+    taken = _last_lease(attempt)
+    if taken >= 0 and _alive(_lease(attempt, taken)):
         return None
-    lease = join(folder, f"{taken + 1}.json")
+    lease = _lease(attempt, taken + 1)
     terms = {"builder": builder(), "token": uuid.uuid4().hex}
     return _held(lease, terms) if create_json(lease, terms) else None
+
+
+def held(attempt: str) -> bool:
+    """Whether a live builder has an attempt, without claiming it for longer than the look takes."""
+    path = local_path(attempt)
+    if path is None:
+        taken = _last_lease(attempt)
+        return taken >= 0 and _alive(_lease(attempt, taken))
+    if not (path / LOCK).exists():
+        return False
+    try:
+        with FileLock(path / LOCK).acquire(timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def _last_lease(attempt: str) -> int:
+    """Number of the lease that counts; -1 when there is none."""
+    numbers = (name.removesuffix(".json") for name in names(join(attempt, LEASES)))
+    return max((int(number) for number in numbers if number.isdecimal()), default=-1)
+
+
+def _lease(attempt: str, number: int) -> str:
+    return join(attempt, LEASES, f"{number}.json")
 
 
 def _alive(lease: str) -> bool:
