@@ -13,6 +13,7 @@ from osf_pipeline.cli import (
     guide,
     ingest,
     inspect,
+    replay,
     review,
     run,
     sample,
@@ -27,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (sample, ingest, validate, guide, train, stylize, deliver, evaluate, review, run, inspect, doctor):
+for verb in (sample, ingest, validate, guide, train, stylize, deliver, evaluate, review, run, inspect, replay, doctor):
     app.command(verb.__name__.rsplit(".", 1)[-1])(verb.command)
 
 

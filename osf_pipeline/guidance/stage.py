@@ -6,6 +6,7 @@ Belongs here: the shot's rule, cuts and neighbours, the shard worker. Does not: 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import pairwise
 from typing import Any
@@ -24,7 +25,7 @@ from osf_pipeline.store.build import Build, Conclusion, Plan, build, reuse
 from osf_pipeline.store.files import write_bytes
 from osf_pipeline.store.identity import frame_key, identity
 from osf_pipeline.store.schema import DATA, ArraySpec, StoreSpec, arrays
-from osf_pipeline.store.version import PREVIEW_FILE, Version, reopen, require
+from osf_pipeline.store.version import PREVIEW_FILE, Version, reopen, require, stored_files
 from osf_pipeline.store.writer import ShardWriter
 
 KIND = "guidance"
@@ -160,6 +161,13 @@ class GuideWorker:
             starts={i - start for i in range(start, stop + 1) if i in self.starts},
         )
         return self.out.write(shard, found, _curves(found))
+
+    @staticmethod
+    def reads(job: Json, shard: Json) -> Iterator[tuple[str, str]]:
+        """Store and paths below it of what a shard reads; see `replay.pack`."""
+        gbuffer, start = reopen(*job["gbuffer"]), shard["start"]
+        paths = stored_files(gbuffer, job["names"], start - 1, start + len(shard["frames"]) + 1)
+        yield from ((gbuffer.store, path) for path in paths)
 
     def _neighbour(self, position: int) -> dict[str, np.ndarray] | None:
         inside = 0 <= position < len(self.gbuffer.frames)

@@ -62,7 +62,7 @@ def request_key(sequence: Sequence, config: ShotConfig) -> str:
 
 def recipe(config: ShotConfig) -> dict[str, Any]:
     """The settings that decide the arrays; styles, names and fps do not."""
-    keys = {*Source.model_fields, "view", "cuts", "frames", "on_fault"}
+    keys = {*Source.model_fields, "view", "cuts", "frames", "on_fault"} - {"ocio"}
     return config.model_dump(mode="json", include=keys) | {"ocio_fingerprint": input_fingerprint(config)}
 
 
@@ -164,6 +164,7 @@ class IngestPlan:
             job={
                 "config": self.config.model_dump(mode="json"),
                 "first": self.first,
+                "objects": self.shot.mapping.objects,
                 "window": list(self.shot.window),
                 "frames": list(self.frames),
                 "static": self.static,
@@ -236,9 +237,7 @@ class IngestPlan:
         """Shards that did not know of a bad frame among theirs and their neighbours, or of its stand-in."""
         faults = self.faults(commits)
         wanted = (self.descriptor(shard, faults) for shard in self.shards)
-        return [
-            shard for shard, commit in zip(wanted, commits, strict=True) if not _knew(commit["record"], shard, commit)
-        ]
+        return [shard for shard, commit in zip(wanted, commits, strict=True) if not _knew(commit, shard)]
 
     def conclude(self, attempt: str, commits: list[Json]) -> Conclusion:
         self._unchanged()
@@ -295,13 +294,11 @@ class IngestPlan:
         return self.layout.renders(self.name), self.config.source, self.config.frames
 
 
-def _knew(record: Json, shard: Json, commit: Json) -> bool:
-    """Whether a shard was made knowing the bad frames that `shard` names."""
-    made_with = {frame: fault["stand_in"] for frame, fault in record["faults"].items()}
-    bad = {str(f) for f, status in zip(commit["frames"], record["status"], strict=True) if status != "ok"}
-    wanted = {frame: fault["stand_in"] for frame, fault in shard["faults"].items()}
-    unaware = {frame for frame in wanted.keys() - made_with.keys() if frame not in bad}
-    return not unaware and all(wanted[f] == made_with.get(f) for f in wanted)
+def _knew(commit: Json, wanted: Json) -> bool:
+    """Whether a shard was made knowing the bad frames that a new descriptor of it names, and their stand-ins."""
+    found = {str(f): None for f, s in zip(commit["frames"], commit["record"]["status"], strict=True) if s != "ok"}
+    knew = found | {frame: fault["stand_in"] for frame, fault in commit["faults"].items()}
+    return all(frame in knew and knew[frame] == fault["stand_in"] for frame, fault in wanted["faults"].items())
 
 
 def _color_channels(header: Header, mapping: BufferMap, view: str | None) -> list[list[str]]:

@@ -6,8 +6,9 @@ are and what is known of them beforehand (`plan`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 
@@ -30,11 +31,18 @@ class IngestWorker:
 
     def __init__(self, job: Json) -> None:
         config = ShotConfig.model_validate(job["config"])
-        mapping = map_buffers(read_header(job["first"]), config)
+        mapping = replace(map_buffers(read_header(job["first"]), config), objects=job["objects"])
         self.shot = Shot(config, mapping, tuple(job["window"]), FrameRange.of(job["frames"]))
         self.static = job["static"]
         self.pool = ThreadPoolExecutor(job["threads"])
         self.out = ShardWriter(job["attempt"], self.pool)
+
+    @staticmethod
+    def reads(job: Json, shard: Json) -> Iterator[tuple[str, str]]:
+        """URLs of the files a shard reads; see `replay.pack`."""
+        stand_ins = [fault["stand_in"] for fault in shard["faults"].values()]
+        others = [url for _, url in filter(None, [shard["before"], *stand_ins])]
+        yield from ((url, "") for url in (job["first"], *shard["urls"], *others) if url)
 
     def __call__(self, shard: Json) -> Json:
         urls = dict(zip(shard["frames"], shard["urls"], strict=True))
@@ -50,7 +58,6 @@ class IngestWorker:
         record = {
             "sha256": [r.sha256 for r in records],
             "status": [r.status for r in records],
-            "faults": shard["faults"],
             "data_window": [r.data_window for r in records],
             "headers": pack({r.frame: r.attributes for r in records}),
             "findings": [vars(finding) for finding in findings],

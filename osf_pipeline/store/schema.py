@@ -59,6 +59,12 @@ class StoreSpec:
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
+    @classmethod
+    def of_json(cls, data: dict[str, Any]) -> StoreSpec:
+        """The inverse of `to_json`, after a way through JSON."""
+        specs = {name: ArraySpec(tuple(a["channels"]), a["dtype"], a["unit"]) for name, a in data["arrays"].items()}
+        return cls(**{**data, "arrays": specs, "frames": tuple(data["frames"])})
+
 
 def tile(size: int, target: int) -> int:
     """The tile edge that cuts `size` into equal tiles of about `target`, rounded up.

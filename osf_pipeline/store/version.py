@@ -5,6 +5,7 @@ A version is whole or absent. `current.json` names the version last asked for; a
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,6 +20,8 @@ from osf_pipeline.store.files import names, read_json, write_json
 from osf_pipeline.store.schema import DATA, SCHEMA_VERSION
 
 CURRENT = "current.json"
+SMALL = ("frame", "status")
+"""Arrays along the frame axis alone."""
 PREVIEW_FILE = "preview.png"
 """Beside a version's data: a small picture of its middle frame."""
 
@@ -149,6 +152,18 @@ class Version:
                 fix=f"It has {self.frames[0]}-{self.frames[-1]}.",
             )
         return self.frames.index(frame)
+
+
+def stored_files(version: Version, names: Iterable[str], start: int, stop: int) -> Iterator[str]:
+    """Paths below the store of all that reading frames at positions start..stop-1 opens; positions may overshoot."""
+    yield f"{version.id}.json"
+    data = f"attempts/{version.attempt}/{DATA}"
+    yield from (f"{data}/zarr.json", *(f"{data}/{name}/{part}" for name in SMALL for part in ("zarr.json", "c/0")))
+    last = len(version.frames) - 1
+    indices = sorted({min(max(i, 0), last) // version.shard_frames for i in range(start, stop)})
+    for name in names:
+        yield f"{data}/{name}/zarr.json"
+        yield from (f"{data}/{name}/c/{index}/0/0/0" for index in indices)
 
 
 def find(store: str, version_id: str) -> Version | None:

@@ -52,7 +52,7 @@ class ShardWriter:
         """Write one shard of every array, then its commit record; returns the record.
 
         Args:
-            shard: `index`, `start`, `frames` and `keys` of the shard.
+            shard: its descriptor, with `index`, `start`, `frames` and `keys`.
             data: array name to (frames, channel, y, x), exactly the store's arrays.
             record: what the stage wants to remember of this shard (small, JSON-able).
             keys: of the frames, where the worker knows them better than the descriptor.
@@ -71,13 +71,7 @@ class ShardWriter:
             return name, checksum(self.url, name, index)
 
         sums = dict(self.pool.map(store, data.items()))
-        commit = {
-            "index": index,
-            "start": start,
-            "frames": list(shard["frames"]),
-            "keys": shard["keys"] if keys is None else keys,
-            "sha256": sums,
-            "record": record,
-        }
+        # The whole descriptor: a shard can be made again from its commit and the attempt's marker alone.
+        commit = {**shard, "keys": shard["keys"] if keys is None else keys, "sha256": sums, "record": record}
         write_json(join(self.attempt, COMMITS, f"{index}.json"), commit)
         return commit

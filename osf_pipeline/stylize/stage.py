@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,14 @@ from osf_pipeline.store.build import Build, Conclusion, Plan, build, reuse
 from osf_pipeline.store.files import write_bytes
 from osf_pipeline.store.identity import frame_key, identity
 from osf_pipeline.store.schema import DATA, ArraySpec, StoreSpec, arrays
-from osf_pipeline.store.version import PREVIEW_FILE, Version, find, reopen, require
+from osf_pipeline.store.version import PREVIEW_FILE, Version, find, reopen, require, stored_files
 from osf_pipeline.store.writer import ShardWriter
 
 KIND = "stylized"
 STAGE_VERSION = 2
 ALL = "*"
+READ = ("color", "rest_position", "object_id")
+"""G-buffers that are read where present."""
 GUIDES = ("contour", "contour_side", "confidence")
 
 
@@ -58,6 +60,8 @@ def stylize_shot(
     execution = execution or Execution()
     config = layout.shot_config(shot)
     gbuffer, guidance = inputs(layout, shot)
+    names = dict(enumerate(gbuffer.attributes["source"]["objects"], start=1))  # of a Cryptomatte
+    config = config.model_copy(update={"objects": names | config.objects})
     styles = styles_of(config, gbuffer.attributes["objects"], shot)
     tracker = Tracker.at(layout.home)
     models = {style: tracker.resolve(model_name(style), alias) for style in sorted(set(styles.values()))}
@@ -205,8 +209,20 @@ class StylizeWorker:
         self.origin = tuple(job["origin"])
         self.out = ShardWriter(job["attempt"])
 
+    @staticmethod
+    def reads(job: Json, shard: Json) -> Iterator[tuple[str, str]]:
+        """Folder and paths below it of what a shard reads; see `replay.pack`."""
+        from model.weights import CARD, WEIGHTS
+
+        gbuffer, guidance = (reopen(*job[name]) for name in ("gbuffer", "guidance"))
+        start, stop = shard["start"], shard["start"] + len(shard["frames"])
+        names = [name for name in READ if name in gbuffer.names]
+        yield from ((gbuffer.store, path) for path in stored_files(gbuffer, names, start, stop))
+        yield from ((guidance.store, path) for path in stored_files(guidance, GUIDES, start, stop))
+        yield from ((folder, file) for folder in job["models"].values() for file in (WEIGHTS, CARD))
+
     def __call__(self, shard: Json) -> Json:
-        names = tuple(name for name in ("color", "rest_position", "object_id") if name in self.gbuffer.names)
+        names = tuple(name for name in READ if name in self.gbuffer.names)
         layers: dict[str, list[np.ndarray]] = {name: [] for name in LAYERS}
         seconds = []
         for at, number in enumerate(shard["frames"], shard["start"]):
