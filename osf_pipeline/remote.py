@@ -79,6 +79,10 @@ class ObjectStore(S3FileSystem):
 
     call_s3 = sync_wrapper(_call_s3)
 
+    async def _cat_file(self, path: str, *args: Any, **kwargs: Any) -> Any:
+        """A whole object by one request, without asking for its size first: most are small, and none is huge."""
+        return await super()._cat_file(path, *args, **{"max_concurrency": 1, **kwargs})
+
 
 class _Body:
     """A body that is here already, with the interface of a streamed one."""
