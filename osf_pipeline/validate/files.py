@@ -23,7 +23,8 @@ Headers = Mapping[int, Header]
 
 MAX_WINDOW = 4.0
 """Largest union of data windows, in display areas."""
-LOSSY = ("B44", "B44A", "DWAA", "DWAB")
+DCT_NAMES = ("R", "G", "B", "Y", "RY", "BY")
+"""Last components of channel names that DWAA and DWAB compress as pictures, in this case of letters."""
 FRAME_ATTRIBUTES = ("Frame", "frame", "osf:frame")
 """Header attributes that hold the frame number; Blender writes a string."""
 MOST = 0.8
@@ -256,16 +257,30 @@ def window_size(headers: Headers) -> Iterator[Finding]:
 
 
 def lossy(headers: Headers, mapping: BufferMap) -> Iterator[Finding]:
-    """Data passes under a lossy codec, which treats channels by the last letter of their name."""
+    """Data passes that their codec damages. Ids of a Cryptomatte are worthless after that."""
     header = next(iter(headers.values()))
-    kinds = {header.full_name(p, c): p.compression for p in header.parts for c in p.channels}
+    parts = {header.full_name(p, c): p for p in header.parts for c in p.channels}
     for buffer, binding in mapping.bindings.items():
-        damaged = [c for c in binding.channels if kinds[c] in LOSSY]
-        if buffer not in ("color", "albedo") and damaged:
+        losses = {c: kind for c in binding.channels if (kind := _loss(parts[c].compression, c, header.channels[c]))}
+        if buffer not in ("color", "albedo") and losses:
+            damaged, kind = next(iter(losses.items()))
+            rounded = parts[damaged].compression == "PXR24" and not binding.matte
             yield Finding(
-                "lossy", "warning", header.url, None, ", ".join(damaged), f"{buffer} is stored as {kinds[damaged[0]]}",
+                "lossy", "error" if binding.matte else "note" if rounded else "warning", header.url, None,
+                ", ".join(losses), f"{buffer} is stored as {parts[damaged].compression}, {kind}",
                 "Write data passes as ZIP, ZIPS or PIZ.",
             )  # fmt: skip
+
+
+def _loss(compression: str, channel: str, dtype: str) -> str:
+    """What a codec does to a channel; empty when it keeps every bit. Largest errors are those of smooth test waves."""
+    if compression in ("DWAA", "DWAB") and dtype != "uint32" and channel.rpartition(".")[2] in DCT_NAMES:
+        return "which blurs channels of this name like pictures: errors of a percent, and ringing at edges"
+    if compression in ("B44", "B44A") and dtype == "float16":
+        return "which keeps 6 bits of the range in each 4x4 block of half channels: errors to a percent, more at edges"
+    if compression == "PXR24" and dtype == "float32":
+        return "which keeps 24 of 32 bits: relative errors to 1 in 65536"
+    return ""
 
 
 def half_depth(headers: Headers, mapping: BufferMap) -> Iterator[Finding]:

@@ -14,14 +14,14 @@ import pandas as pd
 
 from osf_pipeline.config import ShotConfig
 from osf_pipeline.errors import InputDataError
-from osf_pipeline.exr.adapters import BufferMap, map_buffers
+from osf_pipeline.exr.adapters import BufferMap, map_shot
 from osf_pipeline.exr.attributes import source_window
 from osf_pipeline.exr.header import Header, read_header, union
 from osf_pipeline.exr.sequence import Sequence
 from osf_pipeline.exr.write import Window
 from osf_pipeline.validate.color import color_space
 from osf_pipeline.validate.files import check_headers, check_listing
-from osf_pipeline.validate.findings import Finding, of_error, refuse
+from osf_pipeline.validate.findings import Finding, accepted, of_error, refuse
 from osf_pipeline.validate.schema import MANIFEST, findings_table
 
 HEADER_THREADS = 8
@@ -72,7 +72,7 @@ def preflight(config: ShotConfig, sequence: Sequence) -> Report:
     mapping = None
     if headers:
         try:
-            mapping = map_buffers(next(iter(headers.values())), config)
+            mapping = map_shot(list(headers.values()), config)
         except InputDataError as error:
             findings.append(of_error(error, next(iter(headers))))
     if mapping:
@@ -97,7 +97,7 @@ def preflight(config: ShotConfig, sequence: Sequence) -> Report:
     first = next(iter(headers.values()), None)
     order = ("error", "warning", "note")
     return Report(
-        tuple(sorted(findings, key=lambda f: order.index(f.severity))),
+        tuple(sorted(accepted(findings, config.accept), key=lambda f: order.index(f.severity))),
         _manifest(sequence, headers), mapping, window,
         first.display_window if first else None, first.pixel_aspect if first else 1.0,
     )  # fmt: skip
