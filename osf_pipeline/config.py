@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 
 from osf_pipeline.colorspaces.spaces import named
 from osf_pipeline.errors import RequestError
+from osf_pipeline.validate.catalogue import RULES
 
 AUTO_SPACE = "auto"
 OCIO_VARIABLE = "OCIO"
@@ -88,6 +89,7 @@ class Source(Strict):
             variable OCIO.
         color_space: of `color`: `auto` (what the header declares, else `linear-rec709`), a built-in name
             (`colorspaces.spaces.SPACES`), or a space, alias or role of `ocio`.
+        accept: rules on values whose errors pass as warnings, because somebody has looked (`docs/validation.md`).
     """
 
     adapter: str = "auto"
@@ -99,6 +101,15 @@ class Source(Strict):
     alpha: Literal["premultiplied", "straight"] = "premultiplied"
     ocio: str | None = None
     color_space: str = AUTO_SPACE
+    accept: tuple[str, ...] = ()
+
+    @field_validator("accept")
+    @classmethod
+    def _judgements(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        known = [name for name, rule in RULES.items() if rule.judges]
+        if unknown := [name for name in names if name not in known]:
+            raise ValueError(f"{unknown[0]!r} cannot be accepted; these rules can: {', '.join(known)}")
+        return names
 
     @field_validator("ocio")
     @classmethod

@@ -23,7 +23,9 @@ from osf_pipeline.exr.header import Header, read_header
 from osf_pipeline.exr.read import place, read_exr
 from osf_pipeline.layout import join
 from osf_pipeline.validate.findings import refuse
-from osf_pipeline.validate.frames import check_source
+from osf_pipeline.validate.frames import check_frame
+from osf_pipeline.validate.stored import check_source
+from osf_pipeline.validate.subject import Subject
 
 
 def read_keyframe(exemplar: Exemplar, base_url: str) -> dict[str, np.ndarray]:
@@ -40,8 +42,10 @@ def read_keyframe(exemplar: Exemplar, base_url: str) -> dict[str, np.ndarray]:
     header = read_header(url)
     mapping = map_buffers(header, exemplar)
     image = read_exr(url, mapping.channels, mapping.fill)
-    refuse(check_source(image, mapping, None))
-    frame = canonical(image, mapping, exemplar, _frame_number(header))
+    refuse(check_source(image, mapping, exemplar, None))
+    number = _frame_number(header)
+    frame = canonical(image, mapping, exemplar, number)
+    refuse(check_frame(Subject(frame, header, mapping, exemplar, number)))
     frame.buffers["color"] = convert(frame.buffers["color"], input_color(exemplar, header).space, LINEAR_REC709)
     return {
         name: place(values, frame.window, header.display_window, GBUFFER[name].background)

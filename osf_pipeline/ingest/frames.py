@@ -24,7 +24,7 @@ from osf_pipeline.exr.convert import Frame, canonical, surface
 from osf_pipeline.exr.read import paste, read_exr
 from osf_pipeline.exr.write import Window
 from osf_pipeline.shots import FrameRange
-from osf_pipeline.validate.findings import Finding, has_error, of_error, refuse
+from osf_pipeline.validate.findings import Finding, accepted, has_error, of_error, refuse
 from osf_pipeline.validate.frames import check_frame
 from osf_pipeline.validate.motion import check_pair
 from osf_pipeline.validate.neighbours import check_run
@@ -156,7 +156,7 @@ def load_shard(
     findings: list[Finding] = []
     # A repeated picture would fail the proof of motion twice, and its good neighbour with it.
     for check in (_check_runs, _prove_motion):
-        for finding in list(check(buffers, records, shot, before, bad)):
+        for finding in accepted(check(buffers, records, shot, before, bad), shot.config.accept):
             if finding.severity != "error":
                 findings.append(finding)
                 continue

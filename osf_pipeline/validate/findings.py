@@ -5,8 +5,8 @@ Belongs here: the finding and how findings become an error. Does not: the rules 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from osf_pipeline.errors import InputDataError
@@ -52,6 +52,16 @@ def of_error(error: InputDataError, frame: int | None, file: str = "") -> Findin
         str(where.get("rule", "decode")), "error", str(where.get("file", file)), frame, str(where.get("channel", "")),
         value, error.fix,
     )  # fmt: skip
+
+
+def accepted(findings: Iterable[Finding], rules: Collection[str]) -> list[Finding]:
+    """Findings with the errors of some rules turned into warnings."""
+    return [
+        replace(f, severity="warning", fix=f"Accepted in shot.yaml. {f.fix}")
+        if f.severity == "error" and f.rule in rules
+        else f
+        for f in findings
+    ]
 
 
 def has_error(findings: Iterable[Finding]) -> bool:

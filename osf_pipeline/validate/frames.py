@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from osf_pipeline.validate.edges import premultiplication, shift
-from osf_pipeline.validate.findings import Finding
+from osf_pipeline.validate.findings import Finding, accepted
 from osf_pipeline.validate.geometry import normal_axes, radial_depth
 from osf_pipeline.validate.subject import Subject, stride
 
@@ -24,7 +24,7 @@ SAMPLES = 20_000
 
 def check_frame(subject: Subject) -> list[Finding]:
     """Findings of all rules on one frame's canonical buffers."""
-    return [finding for rule in RULES for finding in rule(subject)]
+    return accepted((finding for rule in RULES for finding in rule(subject)), subject.source.accept)
 
 
 def alpha(subject: Subject) -> Iterator[Finding]:

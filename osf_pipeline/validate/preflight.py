@@ -21,7 +21,7 @@ from osf_pipeline.exr.sequence import Sequence
 from osf_pipeline.exr.write import Window
 from osf_pipeline.validate.color import color_space
 from osf_pipeline.validate.files import check_headers, check_listing
-from osf_pipeline.validate.findings import Finding, of_error, refuse
+from osf_pipeline.validate.findings import Finding, accepted, of_error, refuse
 from osf_pipeline.validate.schema import MANIFEST, findings_table
 
 HEADER_THREADS = 8
@@ -97,7 +97,7 @@ def preflight(config: ShotConfig, sequence: Sequence) -> Report:
     first = next(iter(headers.values()), None)
     order = ("error", "warning", "note")
     return Report(
-        tuple(sorted(findings, key=lambda f: order.index(f.severity))),
+        tuple(sorted(accepted(findings, config.accept), key=lambda f: order.index(f.severity))),
         _manifest(sequence, headers), mapping, window,
         first.display_window if first else None, first.pixel_aspect if first else 1.0,
     )  # fmt: skip

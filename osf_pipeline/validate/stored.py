@@ -15,7 +15,7 @@ from osf_pipeline.config import Source
 from osf_pipeline.exr.adapters import BufferMap
 from osf_pipeline.exr.convert import IDS, WHOLE
 from osf_pipeline.exr.read import Image
-from osf_pipeline.validate.findings import Finding
+from osf_pipeline.validate.findings import Finding, accepted
 from osf_pipeline.validate.subject import stride
 
 HALF_MAX, HALF_INF = 0x7BFF, 0x7C00
@@ -33,15 +33,16 @@ ROWS = 4
 """Every so many rows are searched for mixed ids; they run along whole contours."""
 
 
-def check_source(image: Image, mapping: BufferMap, source: Source, frame: int) -> list[Finding]:
+def check_source(image: Image, mapping: BufferMap, source: Source, frame: int | None) -> list[Finding]:
     """Findings of all rules on the stored channels of one frame."""
-    return [
+    found = (
         *finite(image, mapping, frame), *ids(image, mapping, frame), *normals(image, mapping, frame),
         *encoded_color(image, mapping, source, frame),
-    ]  # fmt: skip
+    )  # fmt: skip
+    return accepted(found, source.accept)
 
 
-def finite(image: Image, mapping: BufferMap, frame: int) -> Iterator[Finding]:
+def finite(image: Image, mapping: BufferMap, frame: int | None) -> Iterator[Finding]:
     """NaN or Inf in any channel the map needs, but for +inf in depth, which is background; halves at their limit."""
     for name in mapping.channels:
         values = image.channels[name]
@@ -70,7 +71,7 @@ def _clean(values: np.ndarray, background: bool) -> bool:
         return bool(np.isfinite(values.sum()))
 
 
-def _overflow(image: Image, name: str, frame: int, background: bool) -> Iterator[Finding]:
+def _overflow(image: Image, name: str, frame: int | None, background: bool) -> Iterator[Finding]:
     """NaN and infinity told apart: half float turns what is too large for it into infinity."""
     values = image.channels[name]
     bad = np.isnan(values) | (values == -np.inf) if background else np.isnan(values)
@@ -85,7 +86,7 @@ def _overflow(image: Image, name: str, frame: int, background: bool) -> Iterator
         )  # fmt: skip
 
 
-def _non_finite(image: Image, name: str, frame: int, bad: np.ndarray) -> Finding:
+def _non_finite(image: Image, name: str, frame: int | None, bad: np.ndarray) -> Finding:
     first = image.channels[name][tuple(np.argwhere(bad)[0])]
     return Finding(
         "non_finite", "error", image.header.url, frame, name,
@@ -99,7 +100,7 @@ def _place(image: Image, bad: np.ndarray) -> str:
     return f"column {x + image.window[0]}, row {y + image.window[1]}"
 
 
-def ids(image: Image, mapping: BufferMap, frame: int) -> Iterator[Finding]:
+def ids(image: Image, mapping: BufferMap, frame: int | None) -> Iterator[Finding]:
     """Fractions in a pass of whole ids: a pixel filter has mixed them. Passes known to be averaged are repaired."""
     for buffer in IDS:
         binding = mapping.bindings.get(buffer)
@@ -121,7 +122,7 @@ def ids(image: Image, mapping: BufferMap, frame: int) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def normals(image: Image, mapping: BufferMap, frame: int) -> Iterator[Finding]:
+def normals(image: Image, mapping: BufferMap, frame: int | None) -> Iterator[Finding]:
     """Normals packed into 0..1, or of no unit length; on opaque pixels, for means over samples shorten at edges."""
     binding = mapping.bindings.get("normal")
     if binding is None:
@@ -164,7 +165,7 @@ def _samples(image: Image, mapping: BufferMap, names: tuple[str, ...]) -> np.nda
     return values[:, keep]
 
 
-def encoded_color(image: Image, mapping: BufferMap, source: Source, frame: int) -> Iterator[Finding]:
+def encoded_color(image: Image, mapping: BufferMap, source: Source, frame: int | None) -> Iterator[Finding]:
     """Colour read as scene-linear whose opaque pixels all lie on the 256 levels of an 8-bit picture.
 
     Renders hit k/255 by accident in one of eight pixels at most, and 8-bit textures are decoded before they are
