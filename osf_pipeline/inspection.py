@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from osf_pipeline.layout import Layout
+from osf_pipeline.layout import Layout, join
 from osf_pipeline.shots import FrameRange
 from osf_pipeline.store.build import verify as verify_version
+from osf_pipeline.store.files import names, read_json
 from osf_pipeline.store.version import Version, current, published, require
 
 KINDS = ("gbuffer", "guidance", "stylized")
@@ -52,6 +53,15 @@ def describe_version(layout: Layout, shot: str, kind: str, verify: bool) -> list
     if verify:
         lines.append(f"  {verify_version(version)} shard objects match their checksums")
     return lines
+
+
+def delivered(layout: Layout, shot: str) -> dict[str, str]:
+    """Ids of the versions that a shot's deliveries were made from, and of which delivery each."""
+    from osf_pipeline.delivery.stage import RECORD
+
+    folders = names(layout.deliveries(shot), "directory")
+    whole = [name for name in folders if read_json(join(layout.deliveries(shot), name, RECORD)) is not None]
+    return {name.split("-")[0]: f"delivery {name} is made from it" for name in whole}
 
 
 def _array_line(version: Version, name: str) -> str:

@@ -10,6 +10,7 @@ from osf_pipeline.cli import (
     deliver,
     doctor,
     evaluate,
+    gc,
     guide,
     ingest,
     inspect,
@@ -28,7 +29,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (sample, ingest, validate, guide, train, stylize, deliver, evaluate, review, run, inspect, replay, doctor):
+for verb in (
+    sample,
+    ingest,
+    validate,
+    guide,
+    train,
+    stylize,
+    deliver,
+    evaluate,
+    review,
+    run,
+    inspect,
+    gc,
+    replay,
+    doctor,
+):
     app.command(verb.__name__.rsplit(".", 1)[-1])(verb.command)
 
 

@@ -27,7 +27,7 @@ from osf_pipeline.store.claim import attempts, builder, hold
 from osf_pipeline.store.files import copy, create_json, names, read_json, write_json
 from osf_pipeline.store.identity import canonical_json
 from osf_pipeline.store.schema import DATA, SCHEMA_VERSION, StoreSpec, create
-from osf_pipeline.store.version import Version, current, find, published, set_current
+from osf_pipeline.store.version import ATTEMPTS, REQUESTS, Version, current, find, published, set_current
 from osf_pipeline.store.writer import COMMITS, checksum, shard_key
 
 MARKER = "attempt.json"
@@ -161,13 +161,13 @@ def reuse(store: str, request: str) -> Version | None:
 
 
 def _request_url(store: str, request: str) -> str:
-    return join(store, "requests", f"{request}.json")
+    return join(store, REQUESTS, f"{request}.json")
 
 
 @contextlib.contextmanager
 def _claim(plan: Plan) -> Iterator[str]:
     """Continue an abandoned attempt of this request, or start a new one, and hold it."""
-    folder = join(plan.store, "attempts")
+    folder = join(plan.store, ATTEMPTS)
     taken = {version.attempt for version in published(plan.store)}
     for name in attempts(folder):
         attempt = join(folder, name)
@@ -222,7 +222,7 @@ def _adopted(attempt: str, plan: Plan, shards: list[Json]) -> dict[int, Json]:
     """
     wanted = {tuple(shard["keys"]): shard for shard in shards}
     found: dict[int, Json] = {}
-    folder, layout = join(plan.store, "attempts"), _layout(plan.spec.to_json())
+    folder, layout = join(plan.store, ATTEMPTS), _layout(plan.spec.to_json())
     records = {version.attempt: version.record for version in published(plan.store)}
     for name in attempts(folder) if wanted else ():
         donor = join(folder, name)

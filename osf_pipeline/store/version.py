@@ -20,6 +20,8 @@ from osf_pipeline.store.files import names, read_json, write_json
 from osf_pipeline.store.schema import DATA, SCHEMA_VERSION
 
 CURRENT = "current.json"
+ATTEMPTS, REQUESTS = "attempts", "requests"
+"""Folders of a store."""
 SMALL = ("frame", "status")
 """Arrays along the frame axis alone."""
 PREVIEW_FILE = "preview.png"
@@ -53,7 +55,7 @@ class Version:
     @property
     def url(self) -> str:
         """Folder of everything that belongs to the version."""
-        return join(self.store, "attempts", self.attempt)
+        return join(self.store, ATTEMPTS, self.attempt)
 
     @property
     def data_url(self) -> str:

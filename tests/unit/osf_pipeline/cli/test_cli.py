@@ -24,6 +24,8 @@ VERBS = [
     "review",
     "run",
     "inspect",
+    "gc",
+    "replay",
     "doctor",
 ]
 
