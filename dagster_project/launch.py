@@ -58,7 +58,7 @@ def where(layout: Layout, shot: str) -> list[str]:
     from osf_pipeline.delivery.stage import RECORD, delivery_url
 
     version = require(layout.store(shot, "stylized"), "stylize", shot)
-    folder = delivery_url(layout, shot, version.id, layout.shot_config(shot))
+    folder = delivery_url(layout, shot, version, layout.shot_config(shot))
     delivered = read_json(join(folder, RECORD)) or {}
     dagster = Path(sys.executable).with_name("dagster")
     return [

@@ -13,15 +13,13 @@ from typing import Any
 import numpy as np
 
 from osf_pipeline.buffers import LAYERS
-from osf_pipeline.color import over
 from osf_pipeline.errors import RequestError
 from osf_pipeline.exr.attributes import Attributes, with_attributes
 from osf_pipeline.exr.read import place
 from osf_pipeline.exr.write import Window, encode_exr
 from osf_pipeline.store.files import write_bytes
 
-COLOR_SPACE = "colorInteropID"
-COLOR_TAGS = (COLOR_SPACE, "chromaticities")
+HALF_MAX = float(np.finfo(np.float16).max)
 
 
 @dataclass(frozen=True)
@@ -107,7 +105,7 @@ def write_layers(
         data_window, display_window, pixel_aspect: of the source frame, restored exactly; the data window grows only
             where a line was drawn, or a copied channel has pixels, beyond it.
         attributes: provenance, strings and numbers; these win over the source's.
-        source: header attributes of the source frame, written byte for byte.
+        source: header attributes of the source frame and its colour, written byte for byte.
         naming: of the channels; `R G B A` in half when absent.
         copied: further channels.
 
@@ -124,40 +122,28 @@ def write_layers(
     for name in LAYERS:
         types: Sequence[str] = naming.types if name == "beauty" else ("float16",) * LAYERS[name].count
         for channel, plane, dtype in zip(naming.channels(name), layers[name], types, strict=True):
-            channels[channel] = place(plane, window, data_window, 0).astype(dtype, copy=False)
+            channels[channel] = _typed(place(plane, window, data_window, 0), dtype)
     if copied:
         further = {name: place(plane, copied.window, data_window, 0) for name, plane in copied.channels.items()}
         channels = {**further, **channels}
         source = {**source, **copied.attributes}
-    # A source that says which colours it holds says it of these too.
-    tags = {} if any(tag in source for tag in COLOR_TAGS) else {COLOR_SPACE: "lin_rec709_scene"}
-    ours = {**tags, **attributes}
     data = encode_exr(
         channels,
-        attributes=ours,
+        attributes=attributes,
         data_window=data_window,
         display_window=display_window,
         pixel_aspect=pixel_aspect,
     )
-    data = with_attributes(data, {name: value for name, value in source.items() if name not in ours})
+    data = with_attributes(data, {name: value for name, value in source.items() if name not in attributes})
     write_bytes(url, data)
     return len(data)
 
 
-def composed(line: np.ndarray, color: np.ndarray) -> dict[str, np.ndarray]:
-    """`fill` and `beauty` of one frame whose colour is stored in float, from its line.
-
-    The store of layers is half; a float source keeps all its digits where no line covers it.
-
-    Args:
-        line: (4, y, x) half.
-        color: (4, y, x) float32.
-
-    Returns:
-        `fill` in half, within its range; `beauty` in float32.
-    """
-    largest = float(np.finfo(np.float16).max)
-    return {"fill": np.clip(color, -largest, largest).astype(np.float16), "beauty": over(line, color)}
+def _typed(plane: np.ndarray, dtype: str) -> np.ndarray:
+    """In a dtype; what half cannot hold becomes its largest number."""
+    if dtype == "float16" and plane.dtype != np.float16:
+        plane = np.clip(plane, -HALF_MAX, HALF_MAX)
+    return plane.astype(dtype, copy=False)
 
 
 def _holds(outer: Window, inner: Window) -> bool:

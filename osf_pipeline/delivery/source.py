@@ -19,6 +19,7 @@ from osf_pipeline.exr.header import Header, read_header
 from osf_pipeline.exr.read import listing, read_exr
 from osf_pipeline.exr.sequence import find_sequence
 from osf_pipeline.layout import Layout
+from osf_pipeline.store.version import Version
 
 
 @dataclass(frozen=True)
@@ -29,33 +30,40 @@ class Sources:
         urls: frame number to file.
         patterns: of channel names without their view, case-sensitive.
         taken: names of delivered layers, which no copied channel may have.
+        contents: frame number to the sha256 of its file as it was ingested.
+        bad: frames that show a neighbour's picture; their channels are that neighbour's, too.
     """
 
     urls: Mapping[int, str]
     patterns: tuple[str, ...]
     taken: frozenset[str]
+    contents: Mapping[int, str]
+    bad: frozenset[int]
 
     @classmethod
-    def of(cls, layout: Layout, shot: str, config: ShotConfig, naming: Naming) -> Sources:
+    def of(cls, layout: Layout, shot: str, config: ShotConfig, naming: Naming, gbuffer: Version) -> Sources:
         """
         Raises:
             InputDataError: when no source file is found.
         """
         urls = find_sequence(layout.renders(shot), config.source, config.frames).urls
         taken = frozenset(channel for layer in LAYERS for channel in naming.channels(layer))
-        return cls(urls, config.delivery.pass_through, taken)
+        contents = {int(frame): digest for frame, digest in gbuffer.record["inputs"]["files"].items()}
+        bad = frozenset({*gbuffer.quarantined, *gbuffer.held})
+        return cls(urls, config.delivery.pass_through, taken, contents, bad)
 
-    def read(self, frame: int, sha256: str, attributes: Attributes) -> Copied | None:
+    def read(self, frame: int, attributes: Attributes) -> Copied | None:
         """The chosen channels of one frame, bit for bit; None when all of them are taken.
 
         Args:
-            sha256: of the file as it was ingested.
             attributes: that its header hands on; `view` among them chooses the view.
 
         Raises:
             RequestError: when a pattern matches no channel.
             InputDataError: when the file is gone or is not the ingested one.
         """
+        if frame in self.bad:
+            frame = self._stand_in(frame)
         url = self.urls.get(frame)
         if url is None:
             raise InputDataError(
@@ -67,13 +75,18 @@ class Sources:
         if not names:
             return None
         image = read_exr(url, names.values())
-        if image.sha256 != sha256:
+        if image.sha256 != self.contents[frame]:
             raise InputDataError(
                 "a source file has changed since it was ingested", file=url, frame=frame, sha256=image.sha256,
                 fix="Ingest, guide and stylize the shot again, or bring the old file back.",
             )  # fmt: skip
         channels = {plain: image.channels[full] for plain, full in names.items()}
         return Copied(image.window, channels, id_manifests(image.header, names.values()))
+
+    def _stand_in(self, frame: int) -> int:
+        """The good frame before a bad one, or else the first, as ingest chooses it."""
+        good = sorted(self.contents.keys() - self.bad)
+        return max((f for f in good if f < frame), default=good[0])
 
     def _chosen(self, header: Header, view: str) -> dict[str, str]:
         """Name in the delivery to full name in the source."""

@@ -10,23 +10,20 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import fsspec
 import numpy as np
 
-from osf_pipeline.color import straight_srgb
+from osf_pipeline.colorspaces.delivery import DeliveryColor, delivery_color
+from osf_pipeline.colorspaces.spaces import store_space
 from osf_pipeline.config import ShotConfig
-from osf_pipeline.delivery.layers import Naming, composed, write_layers
-from osf_pipeline.delivery.preview import encode_png, picture, thumbnail
-from osf_pipeline.delivery.source import Sources
+from osf_pipeline.delivery.frame import FrameWriter
 from osf_pipeline.delivery.video import encode_video
 from osf_pipeline.execution import Progress
-from osf_pipeline.exr.attributes import HEADERS_FILE, unpack
 from osf_pipeline.layout import Layout, join
 from osf_pipeline.results import StageResult
 from osf_pipeline.shots import FrameRange
 from osf_pipeline.store.files import read_json, write_bytes, write_json
 from osf_pipeline.store.identity import identity
-from osf_pipeline.store.version import Version, reopen, require
+from osf_pipeline.store.version import Version, require
 
 KIND = "delivery"
 RECORD = "delivery.json"
@@ -35,19 +32,18 @@ EXR_THREADS = 2
 STAGE_VERSION = 1
 SETTINGS = ("delivery", "fps")
 """Keys of shot.yaml that decide a delivery beside the version it is made from."""
-NO_HEADERS: dict[str, Any] = {"values": [], "frames": {}}
-HALF_RGBA = [(name, "float16") for name in "RGBA"]
-"""Of stores made before headers were kept."""
 
 
-def delivery_url(layout: Layout, shot: str, version_id: str, config: ShotConfig) -> str:
+def delivery_url(layout: Layout, shot: str, version: Version, config: ShotConfig) -> str:
     """Folder of the delivery of a stylized version: the version's id, and a key of settings that are not the defaults.
 
     So equal requests meet in one folder, and a changed one never writes over what is published.
     """
     settings = config.model_dump(mode="json", include=set(SETTINGS), exclude_defaults=True)
+    if config.delivery.color_space is not None:
+        settings["color"] = _color(version, config).fingerprint
     key = f"-{identity(KIND, STAGE_VERSION, {}, settings)[:8]}" if settings else ""
-    return layout.delivery(shot, f"{version_id}{key}")
+    return layout.delivery(shot, f"{version.id}{key}")
 
 
 def deliver_shot(layout: Layout, shot: str, progress: Progress | None = None) -> StageResult:
@@ -64,90 +60,57 @@ def deliver_shot(layout: Layout, shot: str, progress: Progress | None = None) ->
     began = time.monotonic()
     version = require(layout.store(shot, "stylized"), "stylize", shot)
     config = layout.shot_config(shot)
-    url = delivery_url(layout, shot, version.id, config)
+    url = delivery_url(layout, shot, version, config)
     record = read_json(join(url, RECORD))
     reused = record is not None
     if record is None:
         record = _deliver(layout, shot, config, version, url, progress)
         write_json(join(url, RECORD), record)
-    middle = len(version.frames) // 2
     return StageResult(
         shot, KIND, version.id, url, reused, len(version.frames), time.monotonic() - began,
         {
             **{key: join(url, value) if key in FILES else value for key, value in record.items()},
             "frames": str(FrameRange.of(version.frames)),
         },
-        thumbnail(version.read(middle, middle + 1, ("beauty",))["beauty"][0]),
+        version.preview, version.quarantined, version.held,
     )  # fmt: skip
 
 
 def _deliver(
     layout: Layout, shot: str, config: ShotConfig, version: Version, url: str, progress: Progress | None
 ) -> dict[str, Any]:
-    gbuffer = reopen(layout.store(shot, "gbuffer"), version.record["inputs"]["gbuffer"])
-    facts = gbuffer.attributes
-    headers = unpack(read_json(join(gbuffer.url, HEADERS_FILE)) or NO_HEADERS)
-    naming = Naming.of(facts.get("color_channels", HALF_RGBA), config.delivery.names)
-    exact = gbuffer.array("color").dtype == np.float32
-    contents = gbuffer.record["inputs"]["files"]
-    sources = Sources.of(layout, shot, config, naming) if config.delivery.pass_through else None
-    used = version.record["inputs"]["models"]
-    shared = {
-        "osf:shot": shot,
-        "osf:store": version.id,
-        "osf:gbuffer": gbuffer.id,
-        "osf:model": ", ".join(f"{m['model']} version {m['version']}" for m in used.values()),
-        "osf:weights": ", ".join(m["sha256"] for m in used.values()),
-        "osf:code": version.record["provenance"]["code"],
-    }
-    fs, folder = fsspec.core.url_to_fs(join(url, "png"))
-    fs.makedirs(folder, exist_ok=True)
-
-    def write(item: tuple[int, int, dict[str, np.ndarray]]) -> tuple[int, np.ndarray]:
-        position, frame, layers = item
-        source = headers.get(frame, {})
-        if exact:
-            layers |= composed(layers["line"], gbuffer.read(position, position + 1, ("color",))["color"][0])
-        size = write_layers(
-            join(url, "exr", f"{shot}.{frame:04d}.exr"),
-            layers,
-            tuple(facts["window"]),
-            data_window=tuple(facts["data_windows"][position]),
-            display_window=tuple(facts["display_window"]),
-            pixel_aspect=facts["pixel_aspect"],
-            attributes={**shared, "osf:frame": frame, "osf:source": contents[str(frame)]},
-            source=source,
-            naming=naming,
-            copied=sources.read(frame, contents[str(frame)], source) if sources else None,
-        )
-        write_bytes(join(url, "png", f"{shot}.{frame:04d}.png"), encode_png(straight_srgb(layers["beauty"])))
-        return size, picture(layers["beauty"])
-
+    color = _color(version, config)
+    writer = FrameWriter(layout, shot, config, version, url, color)
     sizes: list[int] = []
 
     def pictures() -> Iterator[np.ndarray]:
-        step = version.shard_frames
+        step, total = version.shard_frames, len(version.frames)
         with ThreadPoolExecutor(EXR_THREADS) as pool:
-            for start in range(0, len(version.frames), step):
-                stop = min(start + step, len(version.frames))
-                block = version.read(start, stop)
-                items = [
-                    (i, version.frames[i], {n: a[i - start] for n, a in block.items()}) for i in range(start, stop)
-                ]
-                for size, shown in pool.map(write, items):
+            for start in range(0, total, step):
+                positions = range(start, min(start + step, total))
+                block = version.read(positions.start, positions.stop)
+                frames = [{name: values[i] for name, values in block.items()} for i in range(len(positions))]
+                for size, shown in pool.map(writer, positions, frames):
                     sizes.append(size)
                     yield shown
                     if progress:
-                        progress(len(sizes), len(version.frames), KIND)
+                        progress(len(sizes), total, KIND)
 
     video = encode_video(pictures(), config.fps)
     write_bytes(join(url, f"{shot}.mp4"), video)
     return {
         "settings": config.model_dump(mode="json", include=set(SETTINGS)),
+        "color": color.fingerprint,
         "exr": f"exr/{shot}.####.exr",
         "png": f"png/{shot}.####.png",
         "video": f"{shot}.mp4",
         "exr_mb": round(sum(sizes) / 1e6, 1),
         "video_mb": round(len(video) / 1e6, 2),
-        "models": shared["osf:model"],
+        "models": writer.provenance["osf:model"],
+        "quarantined": list(version.quarantined),
+        "held": list(version.held),
     }
+
+
+def _color(version: Version, config: ShotConfig) -> DeliveryColor:
+    return delivery_color(store_space(version.attributes), config.delivery.color_space, config.ocio)

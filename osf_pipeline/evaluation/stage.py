@@ -89,7 +89,7 @@ def review_shot(layout: Layout, shot: str, progress: Progress | None = None) -> 
     config = layout.shot_config(shot)
     truths = truth_files(layout, shot, config)
     evaluated = read_json(join(folder, FOLDER, SUMMARY))
-    delivered = read_json(join(delivery_url(layout, shot, version.id, config), RECORD))
+    delivered = read_json(join(delivery_url(layout, shot, version, config), RECORD))
     wanted = {
         "version": REVIEW_VERSION,
         "evaluation": evaluated and evaluated["of"],
@@ -153,7 +153,7 @@ def _review(
         ("published", version.record["provenance"]["published"]),
         ("truth", _describe(truths)),
     ]
-    delivery = delivery_url(layout, shot, version.id, config).rsplit("/", 1)[-1]
+    delivery = delivery_url(layout, shot, version, config).rsplit("/", 1)[-1]
     beside = "../" if delivery == version.id else f"../../{delivery}/"
     places = {"EXR": "exr/", "PNG": "png/", "Video": delivered["video"]} if delivered else {}
     links = [(name, f"{beside}{place}") for name, place in places.items()]

@@ -49,7 +49,6 @@ def test_windows_channels_and_values_come_back_exactly(tmp_path: Path) -> None:
     assert header["pixelAspectRatio"] == 2.0
     assert header["osf:frame"] == 1001
     assert header["osf:model"] == "m version 3"
-    assert header["colorInteropID"] == "lin_rec709_scene"
 
 
 def test_the_data_window_grows_around_ink_beyond_it(tmp_path: Path) -> None:
