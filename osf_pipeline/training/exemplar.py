@@ -53,7 +53,8 @@ class LineProfile:
 
     Attributes:
         start, stop: the run of distances with at least half of the greatest ink share.
-        halo: pixels at the surface's edge with less than `FULL` of it: the rim a cut-out leaves outside its line.
+        halo: pixels at the surface's edge with less than `FULL` of the ink's strength: the pale rim a cut-out leaves
+            outside its line.
         share: ink share per pixel of distance, from -LineProfile.REACH up.
     """
 
@@ -149,7 +150,7 @@ def prepare(exemplar: ExemplarData, *, trim_halo: bool = True) -> PreparedExempl
     change = (on_white(sheet.target) - on_white(sheet.color))[0].norm(dim=0).numpy()
     drawn = change > INK_STEP
     counted = (sheet.weight[0, 0] > 0.5).numpy()
-    profile = measure_line(signed, drawn, counted)
+    profile = measure_line(signed, change, counted)
     if trim_halo and profile.halo:
         sheet = Sheet(**{**sheet.__dict__, "target": without_halo(sheet.target, profile.halo)})
     core = drawn & counted & (signed >= profile.start) & (signed <= profile.stop)
@@ -195,27 +196,27 @@ def stroke_atlas(exemplars: Sequence[PreparedExemplar]) -> StrokeAtlas:
     )
 
 
-def measure_line(signed: np.ndarray, drawn: np.ndarray, counted: np.ndarray) -> LineProfile:
+def measure_line(signed: np.ndarray, change: np.ndarray, counted: np.ndarray) -> LineProfile:
     """Ink share per pixel of signed distance, and the half-maximum run around its peak.
 
     Args:
         signed: (y, x) signed contour distance in pixels.
-        drawn: (y, x) bool, pixels with ink.
+        change: (y, x) float, how far the drawing differs from the render; ink from `INK_STEP` on.
         counted: (y, x) bool, pixels to look at.
     """
     reach = LineProfile.REACH
     near = counted & (np.abs(signed) < reach)
     bins = np.floor(signed[near]).astype(int) + reach
     total = np.bincount(bins, minlength=2 * reach)
-    inked = np.bincount(bins, weights=drawn[near].astype(float), minlength=2 * reach)
-    share = inked / np.maximum(total, 1)
+    share = np.bincount(bins, change[near] > INK_STEP, 2 * reach) / np.maximum(total, 1)
+    strength = np.bincount(bins, change[near], 2 * reach) / np.maximum(total, 1)
     peak = int(np.argmax(np.where(total >= 16, share, 0)))
     low, high = peak, peak
     while low > 0 and share[low - 1] >= share[peak] / 2:
         low -= 1
     while high < 2 * reach - 1 and share[high + 1] >= share[peak] / 2:
         high += 1
-    full = int(np.argmax(share >= LineProfile.FULL * share[peak])) - reach
+    full = int(np.argmax(strength >= LineProfile.FULL * strength[low : high + 1].max())) - reach
     halo = full if low >= reach and full <= LineProfile.WIDEST_HALO else 0
     return LineProfile(float(low - reach), float(high + 1 - reach), halo, tuple(share.round(4).tolist()))
 

@@ -16,15 +16,20 @@ import torch
 from model.stylizer import Architecture
 from model.stylizer import Stylizer as Network
 from model.weights import Card, save
-from osf_pipeline.config import Delivery, ShotConfig, dump_yaml
+from osf_pipeline.color import over
+from osf_pipeline.config import Camera, Delivery, ShotConfig, dump_yaml
 from osf_pipeline.delivery.stage import deliver_shot
 from osf_pipeline.errors import InputDataError, RequestError
 from osf_pipeline.exr.attributes import HEADERS_FILE, with_attributes
 from osf_pipeline.exr.read import Image, place, read_exr
-from osf_pipeline.exr.write import Window, encode_exr
+from osf_pipeline.exr.write import Window, encode_exr, write_exr
 from osf_pipeline.guidance.stage import guide_shot
 from osf_pipeline.ingest.stage import ingest_shot
 from osf_pipeline.layout import Layout
+from osf_pipeline.render.frame import render_frame
+from osf_pipeline.render.sequence import channels
+from osf_pipeline.sample.make import SampleRequest, sample_scene
+from osf_pipeline.shots import FrameRange
 from osf_pipeline.store.version import current
 from osf_pipeline.stylize.stage import stylize_shot
 from osf_pipeline.tracking.tracker import ModelRef, Tracker
@@ -56,6 +61,7 @@ class Disc:
     radius: float = 26
     aspect: float = 1.0
     color: str = "float16"
+    soft: bool = False
     names: Mapping[str, str] = field(default_factory=dict)
 
     def place(self, frame: int) -> tuple[float, float]:
@@ -78,9 +84,11 @@ class Disc:
             return np.where(seen, value, background).astype(np.float32)
 
         stripes = 0.5 + 0.4 * np.sin(u / 3) * np.cos(v / 4)
-        color = {c: on(stripes * k).astype(self.color) for c, k in (("R", 2.5), ("G", 1.0), ("B", -0.25))}
+        cover = np.clip(self.radius - np.hypot(u, v) + 0.5, 0, 1) if self.soft else on(1)
+        shades = (("R", 2.5), ("G", 1.0), ("B", -0.25))
+        color = {c: (np.where(cover > 0, stripes * k, 0) * cover).astype(self.color) for c, k in shades}
         found = {
-            **color, "A": on(1).astype(self.color),
+            **color, "A": cover.astype(self.color),
             "depth.Z": on(5 - 0.01 * u, np.inf),
             "normal.X": on(0), "normal.Y": on(0), "normal.Z": on(1),
             "rest_position.X": on(u / 50), "rest_position.Y": on(-v / 50), "rest_position.Z": on(0.1),
@@ -240,18 +248,48 @@ def test_a_tight_window_draws_as_the_full_frame_does(deliver: Deliver) -> None:
                 _same(place(other.channels[name], other.window, whole.window, background), values)
 
 
+@pytest.mark.parametrize("color", ["float16", "float32"])
+def test_composites_show_no_fringe(deliver: Deliver, color: str) -> None:
+    """Over any background, soft edges lie between the figure, the line and the background; layers give the same."""
+    disc = Disc(soft=True, color=color)
+    done = deliver("disc", lambda folder: disc.write(folder, {f: disc.box(f, 2) for f in FRAMES}))
+    channels = {name: values.astype(np.float32) for name, values in done.image(1002).channels.items()}
+
+    def layer(prefix: str) -> np.ndarray:
+        return np.stack([channels[f"{prefix}{c}"] for c in "RGBA"])
+
+    beauty, line, fill = layer(""), layer("line."), layer("fill.")
+    mixed = (beauty[3] > 0.02) & (beauty[3] < 0.98)
+    assert mixed.sum() > 50
+    assert ((line[3] > 0) & (fill[3] > 0) & mixed).any()
+    for grey in (0.0, 0.2140, 1.0):  # black, mid-grey, white
+        background = np.full_like(fill[:3], grey)
+        picture = over(beauty, np.concatenate([background, np.ones_like(fill[3:])]))[:3]
+        layered = line[:3] + (1 - line[3]) * (fill[:3] + (1 - fill[3]) * background)
+        np.testing.assert_allclose(picture, layered, atol=4e-3)
+        parts = [
+            (background, beauty[3] < 1),
+            *((shown[:3] / np.maximum(shown[3], 1e-6), shown[3] > 0) for shown in (line, fill)),
+        ]
+        low = np.min([np.where(there, values, np.inf) for values, there in parts], axis=0)
+        high = np.max([np.where(there, values, -np.inf) for values, there in parts], axis=0)
+        tolerance = 4e-3 * (1 + np.abs(picture))
+        assert (picture >= low - tolerance)[:, mixed].all()
+        assert (picture <= high + tolerance)[:, mixed].all()
+
+
 BLENDER = {c: f"ViewLayer.Combined.{c}" for c in "RGBA"}
 
 
 def test_source_names_and_copied_channels(deliver: Deliver) -> None:
     disc = Disc(names=BLENDER)
     windows = {frame: disc.box(frame, 5) for frame in FRAMES}
-    channels = {
+    mapped = {
         "color": tuple(BLENDER.values()), "depth": ("depth.Z",), "normal": tuple(f"normal.{c}" for c in "XYZ"),
         "rest_position": tuple(f"rest_position.{c}" for c in "XYZ"), "motion": ("motion.X", "motion.Y"),
         "part_id": ("part_id.I",), "object_id": ("object_id.I",),
     }  # fmt: skip
-    settings = {"adapter": "osf", "channels": channels, "normal_space": "camera"}
+    settings = {"adapter": "osf", "channels": mapped, "normal_space": "camera"}
     standard = deliver("disc", lambda folder: disc.write(folder, windows), **settings)
     _configure(standard, delivery=Delivery(names="source", pass_through=("*_id.I", "matte*")))
     named = deliver("disc")
@@ -348,15 +386,13 @@ def _multipart(disc: Disc, shifted: Disc, path: Path, frame: int) -> dict[str, W
         for name, values in figure.channels(frame, window).items():
             layer = name.rpartition(".")[0] or "rgba"
             layers.setdefault(layer, {})[name] = values
-        for layer, channels in layers.items():
+        for layer, planes in layers.items():
             header = {
                 "type": OpenEXR.scanlineimage, "view": view, "osf:renderer": "test", "take": f"take of {view}",
                 "dataWindow": (np.array(window[:2], np.int32), np.array(window[2:], np.int32)),
                 "displayWindow": (np.array(disc.display[:2], np.int32), np.array(disc.display[2:], np.int32)),
             }  # fmt: skip
-            parts.append(
-                OpenEXR.Part(header, channels, name=f"{layer}_{view}" if layer == "rgba" else f"{layer}.{view}")
-            )
+            parts.append(OpenEXR.Part(header, planes, name=f"{layer}_{view}" if layer == "rgba" else f"{layer}.{view}"))
     with OpenEXR.File(parts) as file:
         file.write(str(path))
     return windows
@@ -395,6 +431,58 @@ def test_each_view_is_a_shot_of_its_own(deliver: Deliver, layout: Callable[..., 
         grown = image.window != windows[frame]
         assert grown == bool((~inside).any())
         assert not outside.all() or not grown
+
+
+def test_a_moving_perspective_camera_with_overscan(deliver: Deliver) -> None:
+    """The built-in renderer at 641x359 with 24 px around, cropped to the figure; its motion is proven."""
+    width, height, more = 641, 359, 24
+    scene = sample_scene(SampleRequest(frames="1001-1012", width=width, height=height), FrameRange.parse("1001-1012"))
+
+    def camera(frame: int, pixels: int = width) -> Camera:
+        turn = 0.08 * (frame - FRAMES[0])
+        back, right = (np.sin(turn), 0.0, np.cos(turn)), (np.cos(turn), 0.0, -np.sin(turn))
+        half = np.tan(np.radians(55) / 2) * pixels / width
+        return Camera(
+            projection="persp", fov=float(2 * np.degrees(np.arctan(half))), right=right, back=back,
+            position=tuple((2.3 - 0.1 * turn) * np.array(back)),
+        )  # fmt: skip
+
+    rendered: dict[int, tuple[Window, dict[str, np.ndarray]]] = {}
+
+    def write(folder: Path) -> None:
+        wide = replace(scene, camera=lambda frame: camera(frame, width + 2 * more))
+        for i, frame in enumerate(FRAMES):
+            picture = render_frame(
+                wide, frame, (width + 2 * more, height + 2 * more), supersample=1,
+                previous=FRAMES[i - 1] if i else None, following=(*FRAMES, None)[i + 1],
+            )  # fmt: skip
+            planes = dict(channels(picture.buffers))
+            rows, columns = (np.flatnonzero(planes["A"].any(axis)) for axis in (1, 0))
+            cut = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+            window = (int(columns[0]) - more, int(rows[0]) - more, int(columns[-1]) - more, int(rows[-1]) - more)
+            rendered[frame] = window, {name: plane[cut] for name, plane in planes.items()}
+            write_exr(
+                str(folder / f"persp.{frame}.exr"), rendered[frame][1], attributes={"osf:renderer": "test"},
+                data_window=window, display_window=(0, 0, width - 1, height - 1),
+            )  # fmt: skip
+
+    done = deliver("persp", write, camera={frame: camera(frame) for frame in FRAMES}, objects={1: "figure"})
+    gbuffer = current(done.layout.store("persp", "gbuffer"))
+    assert gbuffer is not None
+    assert [f for f in gbuffer.attributes["findings"] if f["rule"] == "motion"] == []
+    motion = gbuffer.read(1, 2, ("motion", "motion_valid"))
+    assert np.abs(motion["motion"][0][:, motion["motion_valid"][0, 0] > 0]).mean() > 2
+    assert len({window for window, _ in rendered.values()}) == len(FRAMES)
+    for frame, (window, planes) in rendered.items():
+        image = done.image(frame)
+        assert image.header.display_window == (0, 0, 640, 358)
+        assert window[1] < 0
+        assert window[3] > 358
+        assert _holds(image.window, window)
+        inside = _mask(image.window, window)
+        for c in "RGBA":
+            _same(image.channels[f"fill.{c}"][inside], planes[c].ravel())
+        assert (image.channels["line.A"] > 0).any()
 
 
 def _configure(done: Delivered, **settings: Any) -> None:

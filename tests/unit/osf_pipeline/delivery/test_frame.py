@@ -37,7 +37,7 @@ def written(folder: Path, **options: object) -> Image:
         (COMBINED, tuple(name for name, _ in COMBINED), "ViewLayer."),
         ([(c, "float16") for c in "RGBA"], tuple("RGBA"), ""),
         ([(c, "float32") for c in "RGB"], tuple("RGBA"), ""),
-        ([(f"top.{c}", "float16") for c in ("red", "green", "blue")], ("top.red", "top.green", "top.blue", "top.A"), ""),
+        ([(f"x.{c}", "float16") for c in ("red", "green", "blue")], ("x.red", "x.green", "x.blue", "x.A"), ""),
         ([(f"a.b.c.{c}", "float16") for c in "RGB"], ("a.b.c.R", "a.b.c.G", "a.b.c.B", "a.b.c.A"), "a.b."),
     ],
 )  # fmt: skip

@@ -22,6 +22,14 @@ def test_a_line_outside_the_contour_counts_too():
     assert (profile.start, profile.stop, profile.halo, profile.stroke) == (-3, 3, 0, 6)
 
 
+def test_a_rim_paler_than_the_line_is_halo_though_it_counts_as_ink():
+    signed = np.tile(np.arange(-20, 20), (40, 1)).astype(float)
+    strength = np.select([signed < 0, signed < 1, signed < 2, signed < 9], [0, 0.28, 0.4, 0.46], 0.05)
+    assert measure_line(signed, strength, np.ones_like(signed, bool)).halo == 1
+    pale = np.where((signed >= 1) & (signed < 2), 0.3, strength)
+    assert measure_line(signed, pale, np.ones_like(signed, bool)).halo == 2
+
+
 @pytest.mark.parametrize("ids", [(1, 2, 3), (40, 7, 900), (3, 1, 2)])
 def test_limbs_hang_on_the_largest_part_whatever_the_numbers(make_keyframe, ids):
     limbs = prepare(exemplar_from_arrays(*make_keyframe(ids))).figure.limbs
