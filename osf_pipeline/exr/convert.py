@@ -130,7 +130,7 @@ def _trim(image: Image, mapping: BufferMap) -> Image:
 
 def _is_background(depth: np.ndarray) -> np.ndarray:
     """Renderers write infinity, a huge number or 0 where a ray meets nothing; some measure the other way."""
-    return (np.abs(depth) >= FAR) | (depth == 0)
+    return (np.abs(depth) >= np.float32(FAR)) | (depth == 0)  # FAR does not fit half float
 
 
 def _stack(image: Image, binding: Binding, dtype: np.dtype) -> np.ndarray:

@@ -15,7 +15,7 @@ from osf_pipeline.config import Source
 from osf_pipeline.exr.adapters import BufferMap
 from osf_pipeline.exr.convert import IDS, WHOLE
 from osf_pipeline.exr.read import Image
-from osf_pipeline.validate.findings import Finding, accepted
+from osf_pipeline.validate.findings import Finding, accepted, has_error
 from osf_pipeline.validate.subject import stride
 
 HALF_MAX, HALF_INF = 0x7BFF, 0x7C00
@@ -35,10 +35,11 @@ ROWS = 4
 
 def check_source(image: Image, mapping: BufferMap, source: Source, frame: int | None) -> list[Finding]:
     """Findings of all rules on the stored channels of one frame."""
-    found = (
-        *finite(image, mapping, frame), *ids(image, mapping, frame), *normals(image, mapping, frame),
-        *encoded_color(image, mapping, source, frame),
-    )  # fmt: skip
+    found = list(finite(image, mapping, frame))
+    if not has_error(found):  # other rules calculate
+        found += ids(image, mapping, frame)
+        found += normals(image, mapping, frame)
+        found += encoded_color(image, mapping, source, frame)
     return accepted(found, source.accept)
 
 
