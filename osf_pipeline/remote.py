@@ -70,10 +70,13 @@ class ObjectStore(S3FileSystem):
             else:
                 if "Body" not in answer:
                     return answer
+                body = answer["Body"]
                 try:
-                    return answer | {"Body": _Body(await answer["Body"].read())}
+                    return answer | {"Body": _Body(await body.read())}
                 except (*BROKEN, HTTPClientError, TimeoutError) as error:
                     fault = error
+                finally:
+                    body.close()
             await asyncio.sleep(random.uniform(0, min(2**attempt, LONGEST_WAIT)))
         raise _outage(fault, method, kwargs) from fault
 
