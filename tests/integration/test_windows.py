@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -345,6 +346,26 @@ def test_a_source_that_is_gone_or_changed_is_named_when_it_is_to_be_copied(deliv
         deliver_shot(done.layout, "disc")
     assert caught.value.where["frame"] == 1002
     assert not list(Path(done.url).parent.glob("*-*/delivery.json")), "a failed delivery is not published"
+
+
+def test_a_bad_frame_is_left_out_or_shows_the_frame_before_it(deliver: Deliver) -> None:
+    disc = Disc()
+
+    def write(folder: Path) -> None:
+        disc.write(folder, {frame: disc.box(frame, 5) for frame in FRAMES})
+        bad = folder / "disc.1002.exr"
+        bad.write_bytes(bad.read_bytes()[:-500])
+
+    left_out = deliver("gap", write, on_fault="quarantine")
+    assert [p.name for p in sorted(Path(left_out.url, "exr").iterdir())] == ["gap.1001.exr", "gap.1003.exr"]
+    assert json.loads(Path(left_out.url, "delivery.json").read_text())["quarantined"] == [1002]
+    held = deliver("held", write, on_fault="hold", delivery=Delivery(pass_through=("matte*",)))
+    before, image = held.image(1001), held.image(1002)
+    for name in ("fill.R", "fill.A", "matte00.r"):
+        _same(place(image.channels[name], image.window, before.window, 0), before.channels[name])
+    raw = image.header.parts[0].raw_attributes
+    assert raw["timeCode"] == disc.attributes(1001)["timeCode"]
+    assert image.header.attributes["osf:frame"] == 1002
 
 
 def test_a_store_without_headers_is_delivered_without(deliver: Deliver) -> None:
