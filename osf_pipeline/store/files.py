@@ -5,6 +5,7 @@ Belongs here: whole-or-nothing writes and exclusive creates. Does not: what the 
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import uuid
@@ -15,8 +16,10 @@ from typing import Any, Literal
 
 import fsspec
 
-from osf_pipeline.errors import RequestError
+from osf_pipeline.errors import InterruptedRunError, RequestError
 from osf_pipeline.layout import local_path
+
+DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
 def read_json(url: str) -> dict[str, Any] | None:
@@ -49,15 +52,36 @@ def write_json(url: str, data: dict[str, Any]) -> None:
 
 
 def write_bytes(url: str, data: bytes) -> None:
-    """Write or replace a file as a whole; a reader sees the old content or the new."""
+    """Write or replace a file as a whole; a reader sees the old content or the new.
+
+    Raises:
+        InterruptedRunError: when the disk is full or fails; nothing is left of the write.
+    """
     path = local_path(url)
     if path is None:
         fs, remote = fsspec.core.url_to_fs(url)  # object stores replace whole objects
         fs.pipe_file(remote, data)
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
     with _aside(path, data) as temporary:
         temporary.replace(path)
+
+
+def put(url: str, data: bytes) -> None:
+    """Write a file that nobody reads before a record names it and its checksum: in place, and not synced to disk."""
+    fs, path = fsspec.core.url_to_fs(url)
+    if (local := local_path(url)) is not None:
+        with _disk_faults(local):
+            local.parent.mkdir(parents=True, exist_ok=True)
+            local.write_bytes(data)
+    else:
+        fs.pipe_file(path, data)
+
+
+def take(url: str) -> bytes:
+    """Content of a file. Raises FileNotFoundError when there is none."""
+    fs, path = fsspec.core.url_to_fs(url)
+    data: bytes = fs.cat_file(path)
+    return data
 
 
 def create_json(url: str, data: dict[str, Any]) -> bool:
@@ -77,7 +101,6 @@ def create_json(url: str, data: dict[str, Any]) -> bool:
         except FileExistsError:
             return bool(fs.cat_file(remote) == encode(data))
         return True
-    path.parent.mkdir(parents=True, exist_ok=True)
     with _aside(path, encode(data)) as temporary:
         try:
             os.link(temporary, path)
@@ -90,22 +113,39 @@ def create_json(url: str, data: dict[str, Any]) -> bool:
 def _aside(path: Path, data: bytes) -> Iterator[Path]:
     """A file beside `path` that holds the data safely on disk; gone afterwards, unless it was moved."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    with _disk_faults(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            yield temporary
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _disk_faults(path: Path) -> Iterator[None]:
+    """Name the file and the next step when a disk is full or fails."""
     try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        yield temporary
-    finally:
-        temporary.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        if error.errno not in DISK_FAULTS:
+            raise
+        raise InterruptedRunError(
+            "the disk does not take a file", file=str(path), problem=os.strerror(error.errno),
+            fix="Free space (`osf gc`) or mend the disk, then run the same command again: finished shards are kept.",
+        ) from error  # fmt: skip
 
 
 def copy(source: str, target: str) -> None:
     """Copy a file within its file system; on an object store nothing passes through this process."""
     fs, here = fsspec.core.url_to_fs(source)
     there = fsspec.core.url_to_fs(target)[1]
-    fs.makedirs(there.rsplit("/", 1)[0], exist_ok=True)
-    fs.cp_file(here, there)
+    with _disk_faults(Path(there)):
+        fs.makedirs(there.rsplit("/", 1)[0], exist_ok=True)
+        fs.cp_file(here, there)
 
 
 def names(folder: str, kind: Literal["file", "directory"] = "file") -> list[str]:

@@ -5,24 +5,16 @@ from __future__ import annotations
 import hashlib
 import logging
 import shutil
-import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import fsspec
 import pytest
 from proxy import Weather, calm, weather
+from small_shot import SHARD_FRAMES, Calm, new_clients, run_all, shards
 
-from osf_pipeline.guidance.stage import guide_shot
-from osf_pipeline.ingest.stage import ingest_shot
 from osf_pipeline.layout import Layout
 from osf_pipeline.sample.make import SampleRequest, make_sample
-from osf_pipeline.store.version import current
-
-SHOT = "figure"
-SHARD_FRAMES = 3
-KINDS = ("gbuffer", "guidance")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -38,25 +30,6 @@ def small_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("small")
     make_sample(Layout.of(str(root)), SampleRequest(frames="1001-1006", width=48, height=48))
     return root
-
-
-def run_all(layout: Layout) -> None:
-    ingest_shot(layout, SHOT)
-    guide_shot(layout, SHOT)
-
-
-def shards(layout: Layout) -> dict[str, dict[str, dict[str, str]]]:
-    """Checksums of every shard of the current versions."""
-    found = {kind: current(layout.store(SHOT, kind)) for kind in KINDS}
-    return {kind: version.record["shards"] for kind, version in found.items() if version is not None}
-
-
-@dataclass(frozen=True)
-class Calm:
-    """What an undisturbed run on a local disk gave."""
-
-    layout: Layout
-    shards: dict[str, dict[str, dict[str, str]]]
 
 
 @pytest.fixture(scope="session")
@@ -92,13 +65,6 @@ def sky(emulator: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> Iterator[
         new_clients(monkeypatch)
         yield server
         server.plan = calm
-
-
-def new_clients(patch: pytest.MonkeyPatch, **environment: str) -> None:
-    """From here on file systems are made anew, in this environment; fsspec keeps those of equal settings."""
-    for name, value in environment.items():
-        patch.setenv(name, value)
-    patch.setitem(fsspec.config.conf, "s3", {"config_kwargs": {"user_agent_extra": uuid.uuid4().hex}})
 
 
 @pytest.fixture

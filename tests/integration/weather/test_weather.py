@@ -6,8 +6,8 @@ import threading
 
 import fsspec
 import pytest
-from conftest import SHOT, Calm, new_clients, run_all, shards
 from proxy import TRANSIENT, Weather, calm, showers
+from small_shot import SHOT, Calm, new_clients, run_all, shards
 
 from osf_pipeline.errors import InterruptedRunError, RequestError
 from osf_pipeline.ingest.stage import ingest_shot
