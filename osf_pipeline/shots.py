@@ -6,8 +6,10 @@ Belongs here: names of work. Does not: what lies in a file (`exr`, `buffers`) or
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import fileseq
@@ -82,8 +84,8 @@ class FrameRange:
     @property
     def step(self) -> int:
         """The commonest distance between neighbours: 1 on ones, 2 on twos."""
-        gaps = [b - a for a, b in zip(self.frames, self.frames[1:], strict=False)]
-        return max(set(gaps), key=lambda gap: (gaps.count(gap), -gap)) if gaps else 1
+        gaps = Counter(b - a for a, b in pairwise(self.frames))
+        return max(gaps, key=lambda gap: (gaps[gap], -gap)) if gaps else 1
 
     @property
     def strays(self) -> tuple[int, ...]:
@@ -92,20 +94,21 @@ class FrameRange:
         >>> FrameRange.parse("1-9x2,4,1049").strays
         (4, 1049)
         """
-        phases = [f % self.step for f in self.frames]
-        phase = max(set(phases), key=phases.count)
-        off = tuple(f for f in self.frames if f % self.step != phase)
-        on = [f for f in self.frames if f % self.step == phase]
+        step = self.step
+        phases = Counter(f % step for f in self.frames)
+        phase = max(phases, key=lambda p: (phases[p], -p))
+        off = tuple(f for f in self.frames if f % step != phase)
+        on = [f for f in self.frames if f % step == phase]
         alone = []
         if len(on) > 2:
-            alone = [end for end, next_ in ((on[0], on[1]), (on[-1], on[-2])) if abs(end - next_) > 2 * self.step]
+            alone = [end for end, next_ in ((on[0], on[1]), (on[-1], on[-2])) if abs(end - next_) > 2 * step]
         return tuple(sorted((*off, *alone)))
 
     @property
     def missing(self) -> tuple[int, ...]:
         """Frames a regular sequence of this step would also have, strays aside."""
-        regular = sorted(set(self.frames) - set(self.strays))
-        return tuple(f for f in range(regular[0], regular[-1] + 1, self.step) if f not in set(regular))
+        regular = set(self.frames) - set(self.strays)
+        return tuple(f for f in range(min(regular), max(regular) + 1, self.step) if f not in regular)
 
 
 @dataclass(frozen=True, order=True)
