@@ -55,14 +55,13 @@ def canonical(image: Image, mapping: BufferMap, source: Source, frame: int) -> F
     """All buffers of `mapping` for one frame.
 
     Args:
-        image: decoded with at least `mapping.channels` and `mapping.fill`, free of NaN.
+        image: `trim_to_figure` of a file decoded with at least `mapping.channels` and `mapping.fill`, free of NaN.
         frame: picks the camera when the configuration has one per frame.
 
     Raises:
         RequestError: when a camera is needed and the configuration has none for this frame.
         InputDataError: for an id that does not fit 16 bits.
     """
-    image = _trim(image, mapping)
     color = _color(image, mapping, source)
     out = {"color": color}
     alpha = color[3].astype(np.float32)
@@ -106,11 +105,11 @@ def canonical(image: Image, mapping: BufferMap, source: Source, frame: int) -> F
     return Frame(image.window, {buffer: out[buffer] for buffer in mapping.buffers})
 
 
-def _trim(image: Image, mapping: BufferMap) -> Image:
+def trim_to_figure(image: Image, mapping: BufferMap) -> Image:
     """The part of an image that holds any colour, or any depth that is no background; views, no copies.
 
-    Figures fill a fraction of most frames, and every conversion below is proportional to the pixels left. Without depth
-    other buffers may hold values where colour is 0, so nothing is cut.
+    Figures fill a fraction of most frames, and rules and conversion take time by the pixels left; what a channel holds
+    outside is never stored. Without depth other buffers may hold values where colour is 0, so nothing is cut.
     """
     if "depth" not in mapping.bindings:
         return image
@@ -289,14 +288,12 @@ def _step(values: np.ndarray, seen: np.ndarray) -> float:
 
 def _normal(values: np.ndarray, binding: Binding, source: Source, frame: int, url: str) -> np.ndarray:
     """Camera space, unit length where there is a surface."""
-    seen = (values != 0).any(0)
-    normals = values[:, seen]
     if binding.space == "world":
-        normals = camera_of(source, frame, url).rotation.astype(np.float32) @ normals
-    normals /= np.sqrt(np.einsum("cn,cn->n", normals, normals))
-    out = np.zeros(values.shape, np.float16)
-    out[:, seen] = normals
-    return out
+        rotation = camera_of(source, frame, url).rotation.astype(np.float32)
+        values = np.tensordot(rotation, values, 1)
+    length = np.sqrt(np.einsum("cyx,cyx->yx", values, values))
+    length[length == 0] = 1
+    return (values / length).astype(np.float16)
 
 
 def camera_of(source: Source, frame: int, url: str) -> Camera:

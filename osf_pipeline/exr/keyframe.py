@@ -18,7 +18,7 @@ from osf_pipeline.colorspaces.spaces import LINEAR_REC709, convert
 from osf_pipeline.config import Exemplar
 from osf_pipeline.errors import InputDataError
 from osf_pipeline.exr.adapters import map_buffers
-from osf_pipeline.exr.convert import canonical
+from osf_pipeline.exr.convert import canonical, trim_to_figure
 from osf_pipeline.exr.header import Header, read_header
 from osf_pipeline.exr.read import place, read_exr
 from osf_pipeline.layout import join
@@ -41,7 +41,7 @@ def read_keyframe(exemplar: Exemplar, base_url: str) -> dict[str, np.ndarray]:
     url = join(base_url, exemplar.keyframe)
     header = read_header(url)
     mapping = map_buffers(header, exemplar)
-    image = read_exr(url, mapping.channels, mapping.fill)
+    image = trim_to_figure(read_exr(url, mapping.channels, mapping.fill), mapping)
     refuse(check_source(image, mapping, exemplar, None))
     number = _frame_number(header)
     frame = canonical(image, mapping, exemplar, number)

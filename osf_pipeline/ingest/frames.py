@@ -20,10 +20,11 @@ from osf_pipeline.config import ShotConfig
 from osf_pipeline.errors import InputDataError
 from osf_pipeline.exr.adapters import BufferMap
 from osf_pipeline.exr.attributes import Attributes, bounded, carried, source_window
-from osf_pipeline.exr.convert import Frame, canonical, surface
+from osf_pipeline.exr.convert import Frame, canonical, surface, trim_to_figure
 from osf_pipeline.exr.read import paste, read_exr
 from osf_pipeline.exr.write import Window
 from osf_pipeline.shots import FrameRange
+from osf_pipeline.store.encode import Box
 from osf_pipeline.validate.findings import Finding, accepted, has_error, of_error, refuse
 from osf_pipeline.validate.frames import check_frame
 from osf_pipeline.validate.motion import check_pair
@@ -90,11 +91,13 @@ class LoadedShard:
 
     Attributes:
         buffers: canonical buffer to (frame, channel, y, x) over the shot's window, in storage dtype.
+        boxes: part of each frame outside which it is background, in array positions; None where all of it is.
         records: one per frame, in order.
         findings: of the shard as a whole; none is an error.
     """
 
     buffers: dict[str, np.ndarray]
+    boxes: tuple[Box | None, ...]
     records: tuple[FrameRecord, ...]
     findings: tuple[Finding, ...]
 
@@ -143,11 +146,12 @@ def load_shard(
     names = {**shot.mapping.dtypes, **dict.fromkeys(_validity(shot.mapping), "uint8")}
     height, width = shot.window[3] - shot.window[1] + 1, shot.window[2] - shot.window[0] + 1
     buffers = {n: np.empty((len(urls), GBUFFER[n].count, height, width), dtype) for n, dtype in names.items()}
+    boxes: list[Box | None] = [None] * len(urls)
 
     def load(item: tuple[int, tuple[int, str]]) -> FrameRecord:
         index, (frame, url) = item
         record, found = _read(frame, url, shot) if frame not in faults else _stand_in(frame, url, faults[frame], shot)
-        _put(buffers, index, found, shot.window)
+        boxes[index] = _put(buffers, index, found, shot.window)
         return record
 
     run = map if pool is None else pool.map
@@ -161,21 +165,25 @@ def load_shard(
                 findings.append(finding)
                 continue
             index = next(i for i, r in enumerate(records) if r.frame == finding.frame)
-            _put(buffers, index, None, shot.window)
+            boxes[index] = _put(buffers, index, None, shot.window)
             records[index] = replace(records[index], status="quarantined", findings=(*records[index].findings, finding))
             bad.add(records[index].frame)
     _mark_motion(buffers, records, shot, bad)
-    return LoadedShard(buffers, tuple(records), tuple(findings))
+    return LoadedShard(buffers, tuple(boxes), tuple(records), tuple(findings))
 
 
-def _put(buffers: Mapping[str, np.ndarray], index: int, found: Frame | None, window: Window) -> None:
-    """Place one frame's buffers, or background."""
+def _put(buffers: Mapping[str, np.ndarray], index: int, found: Frame | None, window: Window) -> Box | None:
+    """Place one frame's buffers, or background; returns what may now hold anything else."""
     for name, array in buffers.items():
         background = GBUFFER[name].background
         if found is not None and name in found.buffers:
             paste(array[index], window, found.buffers[name], found.window, background)
         else:
             array[index] = background
+    if found is None:
+        return None
+    x0, y0, x1, y1 = found.window
+    return x0 - window[0], y0 - window[1], x1 - window[0] + 1, y1 - window[1] + 1
 
 
 def _validity(mapping: BufferMap) -> list[str]:
@@ -193,6 +201,7 @@ def _read(frame: int, url: str, shot: Shot) -> tuple[FrameRecord, Frame | None]:
         record = replace(
             record, sha256=image.sha256, data_window=source_window(image.header, colors), attributes=attributes
         )
+        image = trim_to_figure(image, mapping)
         findings = [*_too_large(dropped, url, frame), *check_source(image, mapping, config, frame)]
         if has_error(findings):
             return replace(record, findings=tuple(findings)), None

@@ -45,7 +45,7 @@ from osf_pipeline.validate.schema import MANIFEST
 KIND = "gbuffer"
 STAGE_VERSION = 3
 SHARD_FRAMES = 8
-SHARD_BYTES = 256 * 2**20
+SHARD_BYTES = 512 * 2**20
 MANIFEST_FILE, FINDINGS_FILE = "manifest.parquet", "findings.parquet"
 PROOF_STEP = 8
 """Of shards that hold one frame, every so many read the frame before them too, to prove motion."""
@@ -67,7 +67,7 @@ def recipe(config: ShotConfig) -> dict[str, Any]:
 
 
 def shard_frames(height: int, width: int, specs: dict[str, ArraySpec]) -> int:
-    """Frames in a shard: at most 8, and at most 256 MiB of pixels."""
+    """Frames in a shard: at most 8, and at most 512 MiB of pixels."""
     frame = height * width * sum(len(s.channels) * np.dtype(s.dtype).itemsize for s in specs.values())
     return max(1, min(SHARD_FRAMES, SHARD_BYTES // frame))
 

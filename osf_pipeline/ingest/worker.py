@@ -6,7 +6,7 @@ are and what is known of them beforehand (`plan`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -19,6 +19,7 @@ from osf_pipeline.exr.attributes import pack
 from osf_pipeline.exr.header import read_header
 from osf_pipeline.ingest.frames import Fault, Shot, load_shard
 from osf_pipeline.shots import FrameRange
+from osf_pipeline.store.encode import Box
 from osf_pipeline.store.identity import frame_key
 from osf_pipeline.store.writer import ShardWriter
 from osf_pipeline.validate.findings import refuse
@@ -61,12 +62,11 @@ class IngestWorker:
             "data_window": [r.data_window for r in records],
             "headers": pack({r.frame: r.attributes for r in records}),
             "findings": [vars(finding) for finding in findings],
-            "ranges": {name: _range(values) for name, values in loaded.buffers.items()},
-            "objects": np.flatnonzero(np.bincount(loaded.buffers["object_id"].ravel())).tolist()
-            if "object_id" in loaded.buffers
-            else [],
+            "ranges": {name: _range(values, loaded.boxes) for name, values in loaded.buffers.items()},
+            "objects": sorted(_ids(loaded.buffers["object_id"], loaded.boxes)) if "object_id" in loaded.buffers else [],
         }
-        return self.out.write(shard, loaded.buffers, record, frame_keys(self.static, self.shot, contents, bad))
+        keys = frame_keys(self.static, self.shot, contents, bad)
+        return self.out.write(shard, loaded.buffers, record, keys=keys, boxes=loaded.boxes)
 
 
 def frame_keys(static: str, shot: Shot, contents: Mapping[int, tuple[str, str]], bad: Collection[int]) -> list[str]:
@@ -86,8 +86,18 @@ def frame_keys(static: str, shot: Shot, contents: Mapping[int, tuple[str, str]],
     ]  # fmt: skip
 
 
-def _range(values: np.ndarray) -> list[float] | None:
-    """Least and greatest finite value of every fourth pixel; None when there is none."""
-    some = values[:, :, ::4, ::4].astype(np.float32)
-    finite = some[np.isfinite(some)]
-    return [float(finite.min()), float(finite.max())] if finite.size else None
+def _range(values: np.ndarray, boxes: Sequence[Box | None]) -> list[float] | None:
+    """Least and greatest finite value of every fourth pixel inside the boxes; None when there is none."""
+    found: list[float] = []
+    for planes, box in zip(values, boxes, strict=True):
+        if box:
+            some = planes[:, box[1] : box[3] : 4, box[0] : box[2] : 4].astype(np.float32)
+            finite = some[np.isfinite(some)]
+            found += [float(finite.min()), float(finite.max())] if finite.size else []
+    return [min(found), max(found)] if found else None
+
+
+def _ids(values: np.ndarray, boxes: Sequence[Box | None]) -> set[int]:
+    """All ids inside the boxes."""
+    inside = (v[0, b[1] : b[3], b[0] : b[2]] for v, b in zip(values, boxes, strict=True) if b)
+    return {int(i) for ids in inside for i in np.flatnonzero(np.bincount(ids.ravel()))}

@@ -11,7 +11,7 @@ import yaml
 from osf_pipeline.buffers import GBUFFER
 from osf_pipeline.config import Camera, Source
 from osf_pipeline.exr.adapters import map_buffers
-from osf_pipeline.exr.convert import canonical
+from osf_pipeline.exr.convert import canonical, trim_to_figure
 from osf_pipeline.exr.header import read_header
 from osf_pipeline.exr.read import place, read_exr
 
@@ -26,7 +26,7 @@ def load(path: Path) -> Buffers:
     source = Source(camera=CAMERA)
     mapping = map_buffers(read_header(str(path)), source)
     image = read_exr(str(path), mapping.channels, mapping.fill)
-    frame = canonical(image, mapping, source, 18)
+    frame = canonical(trim_to_figure(image, mapping), mapping, source, 18)
     return {k: place(v, frame.window, image.window, GBUFFER[k].background) for k, v in frame.buffers.items()}
 
 

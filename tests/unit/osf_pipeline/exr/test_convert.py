@@ -10,7 +10,7 @@ from osf_pipeline.color import decode_srgb
 from osf_pipeline.config import Camera, Exemplar, Source
 from osf_pipeline.errors import InputDataError, RequestError
 from osf_pipeline.exr.adapters import BufferMap, map_buffers
-from osf_pipeline.exr.convert import Frame, canonical
+from osf_pipeline.exr.convert import Frame, canonical, trim_to_figure
 from osf_pipeline.exr.header import read_header
 from osf_pipeline.exr.keyframe import read_drawing, read_keyframe
 from osf_pipeline.exr.read import place, read_exr
@@ -21,7 +21,9 @@ CAMERA = Camera(scale=2, right=(1, 0, 0), up=(0, 0, 1), back=(0, -1, 0))
 
 def load(url: str | Path, source: Source, frame: int = 1) -> tuple[Frame, BufferMap]:
     mapping = map_buffers(read_header(str(url)), source)
-    return canonical(read_exr(str(url), mapping.channels, mapping.fill), mapping, source, frame), mapping
+    return canonical(
+        trim_to_figure(read_exr(str(url), mapping.channels, mapping.fill), mapping), mapping, source, frame
+    ), mapping
 
 
 def write(tmp_path: Path, **channels: np.ndarray) -> str:

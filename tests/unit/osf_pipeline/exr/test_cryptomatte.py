@@ -10,7 +10,7 @@ from osf_pipeline.config import Source
 from osf_pipeline.errors import InputDataError
 from osf_pipeline.exr import cryptomatte
 from osf_pipeline.exr.adapters import BufferMap, map_buffers, map_shot
-from osf_pipeline.exr.convert import canonical
+from osf_pipeline.exr.convert import canonical, trim_to_figure
 from osf_pipeline.exr.cryptomatte import coverage, float_bits, manifest, mattes, numbered
 from osf_pipeline.exr.header import Header, read_header
 from osf_pipeline.exr.read import read_exr
@@ -82,7 +82,10 @@ def write(
 
 def ids(header: Header, mapping: BufferMap, source: Source | None = None) -> list[int]:
     image = read_exr(header.url, mapping.channels, mapping.fill)
-    return [int(i) for i in canonical(image, mapping, source or Source(), 1).buffers["object_id"][0, 0]]
+    return [
+        int(i)
+        for i in canonical(trim_to_figure(image, mapping), mapping, source or Source(), 1).buffers["object_id"][0, 0]
+    ]
 
 
 def test_hashes_follow_the_specification() -> None:
@@ -243,7 +246,7 @@ def test_blender_mattes_equal_the_index_pass_at_every_pixel(shared_data: Path) -
             source = Source(channels={"object_id": (name,)})
             mapping = map_buffers(header, source)
             image = read_exr(header.url, mapping.channels, mapping.fill)
-            found[name] = canonical(image, mapping, source, 18).buffers["object_id"]
+            found[name] = canonical(trim_to_figure(image, mapping), mapping, source, 18).buffers["object_id"]
         by_name, by_index = found.values()
         np.testing.assert_array_equal(by_name, by_index)
         assert set(np.unique(by_name)) == {0, 1}

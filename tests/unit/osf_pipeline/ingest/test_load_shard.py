@@ -138,7 +138,7 @@ def test_damage_that_only_the_decoder_sees(tmp_path: Path, figure) -> None:
     path.write_bytes(data)
     shard = load(folder)
     assert shard.records[1].status == "quarantined"
-    assert (shard.records[1].findings[0].rule, shard.records[1].findings[0].frame) == ("decode", 2)
+    assert (shard.records[1].findings[0].rule, shard.records[1].findings[0].frame) == ("pixels", 2)
 
 
 def test_wrong_motion_is_found_in_the_shard_and_its_cure_works(tmp_path: Path, figure) -> None:

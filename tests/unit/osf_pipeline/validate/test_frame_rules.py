@@ -8,7 +8,7 @@ import pytest
 
 from osf_pipeline.config import Source
 from osf_pipeline.exr.adapters import map_buffers
-from osf_pipeline.exr.convert import canonical
+from osf_pipeline.exr.convert import canonical, trim_to_figure
 from osf_pipeline.exr.header import read_header
 from osf_pipeline.exr.read import read_exr
 from osf_pipeline.validate.findings import Finding
@@ -24,7 +24,9 @@ def judged(tmp_path: Path, figure):
         mapping = map_buffers(read_header(url), settings)
         image = read_exr(url, mapping.channels, mapping.fill)
         found = check_source(image, mapping, settings, 2)
-        return found or check_frame(Subject(canonical(image, mapping, settings, 2), image.header, mapping, settings, 2))
+        return found or check_frame(
+            Subject(canonical(trim_to_figure(image, mapping), mapping, settings, 2), image.header, mapping, settings, 2)
+        )
 
     return judge
 

@@ -8,7 +8,7 @@ import pytest
 
 from osf_pipeline.config import Camera, ShotConfig, Source
 from osf_pipeline.exr.adapters import Binding, BufferMap, map_buffers
-from osf_pipeline.exr.convert import canonical
+from osf_pipeline.exr.convert import canonical, trim_to_figure
 from osf_pipeline.exr.header import read_header
 from osf_pipeline.exr.read import place, read_exr
 from osf_pipeline.exr.write import write_exr
@@ -210,7 +210,7 @@ def test_a_subject_that_enters_or_leaves_the_picture() -> None:
 def real(path: Path, source: Source) -> Buffers:
     mapping = map_buffers(read_header(str(path)), source)
     image = read_exr(str(path), mapping.channels, mapping.fill)
-    frame = canonical(image, mapping, source, 0)
+    frame = canonical(trim_to_figure(image, mapping), mapping, source, 0)
     return {k: place(v, frame.window, image.window, np.inf if k == "depth" else 0) for k, v in frame.buffers.items()}
 
 
