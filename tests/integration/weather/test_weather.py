@@ -13,7 +13,7 @@ from osf_pipeline.errors import InterruptedRunError, RequestError
 from osf_pipeline.ingest.stage import ingest_shot
 from osf_pipeline.layout import Layout, join
 from osf_pipeline.store.claim import LEASES, hold
-from osf_pipeline.store.files import create_json, read_json, write_json
+from osf_pipeline.store.files import create_json, names, read_json, write_json
 from osf_pipeline.store.version import current, published
 
 pytestmark = pytest.mark.integration
@@ -51,7 +51,7 @@ def test_an_outage_ends_in_a_clear_error_and_the_next_run_continues(
     sky.plan = calm
     assert current(store) is None
     assert published(store) == []
-    assert len(names_of_attempts(store)) == 1
+    assert len(attempts_of(store)) == 1
     before = len(sky.requests)
     with pytest.MonkeyPatch.context() as patch:  # the outage kept the first run from releasing its lease
         patch.setattr("osf_pipeline.store.claim.LEASE_SECONDS", 0.0)
@@ -61,9 +61,8 @@ def test_an_outage_ends_in_a_clear_error_and_the_next_run_continues(
     assert shards(remote)["gbuffer"] == undisturbed.shards["gbuffer"]
 
 
-def names_of_attempts(store: str) -> list[str]:
-    fs, path = fsspec.core.url_to_fs(join(store, "attempts"))
-    return [entry["name"] for entry in fs.ls(path, detail=True)]
+def attempts_of(store: str) -> list[str]:
+    return [join(store, "attempts", name) for name in names(join(store, "attempts"), "directory")]
 
 
 @pytest.mark.parametrize("kind", ["500", "close", "truncate"])
@@ -117,6 +116,23 @@ def test_a_listing_that_misses_the_newest_version_costs_work_but_no_bits(
     sky.plan = calm
     assert [version.record for version in published(store)] == [first.record]
     assert shards(remote)["gbuffer"] == undisturbed.shards["gbuffer"]
+
+
+def test_shards_are_taken_over_within_the_store(sky: Weather, remote: Layout, undisturbed: Calm) -> None:
+    ingest_shot(remote, SHOT)
+    fs, path = fsspec.core.url_to_fs(join(remote.renders(SHOT), f"{SHOT}.1006.exr"))
+    fs.pipe_file(path, fs.cat_file(path), Metadata={"rendered": "again"})
+    sky.plan = showers(seed=4, rate=0.05)
+    before = len(sky.requests)
+    ingest_shot(remote, SHOT, rehash=True)
+    sky.plan = calm
+    shards_read = {path for method, path in sky.requests[before:] if method == "GET" and "/c/0/0/0/0" in path}
+    assert shards(remote)["gbuffer"] == undisturbed.shards["gbuffer"]
+    assert shards_read, "what was taken over is proven"
+    commits = [
+        read_json(join(attempt, "commits", "0.json")) or {} for attempt in attempts_of(remote.store(SHOT, "gbuffer"))
+    ]
+    assert sum("adopted_from" in commit for commit in commits) == 1
 
 
 def test_an_exclusive_create_whose_answer_is_lost_is_won(sky: Weather, remote: Layout) -> None:
