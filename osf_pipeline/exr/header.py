@@ -430,12 +430,13 @@ def _check_table(reader: _Reader, header: Header) -> None:
     last = int(offsets.argmax())
     part = header.parts[int(np.searchsorted(np.cumsum(counts), last, side="right"))]
     reader.stream.seek(int(offsets[last]))
-    leader = reader.stream.read(leader_bytes(part.grid, header.multipart))
+    lead = leader_bytes(part.grid, header.multipart)
+    leader = reader.stream.read(lead)
     packed = int.from_bytes(leader[-4:], "little", signed=True)
+    if len(leader) < lead or offsets[last] + lead + max(packed, 0) > reader.size:
+        raise truncated(header.url, f"the last chunk ends beyond byte {reader.size}")
     if packed < 0:
         raise reader.fault("the last chunk has a negative size")
-    if len(leader) < leader_bytes(part.grid, header.multipart) or offsets[last] + len(leader) + packed > reader.size:
-        raise truncated(header.url, f"the last chunk ends beyond byte {reader.size}")
 
 
 def _deep(url: str) -> InputDataError:

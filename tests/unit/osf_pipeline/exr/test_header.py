@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from osf_pipeline.errors import InputDataError, OsfError
 from osf_pipeline.exr.chunks import CODECS
-from osf_pipeline.exr.header import MAX_CHANNELS, Header, parse_header, read_header
+from osf_pipeline.exr.header import MAX_ATTRIBUTES, MAX_CHANNELS, Header, parse_header, read_header
 from osf_pipeline.exr.write import write_exr
 
 
@@ -153,6 +153,63 @@ def test_channel_lists_are_bounded() -> None:
     (count,) = struct.unpack_from("<i", SINGLE, at)
     with pytest.raises(InputDataError, match="too long"):
         parse(SINGLE[:at] + struct.pack("<i", len(many)) + many + SINGLE[at + 4 + count :])
+
+
+def patched(data: bytes, attribute: bytes, offset: int, value: bytes) -> bytes:
+    """Some bytes of an attribute's value replaced."""
+    at = data.index(attribute) + len(attribute) + 4 + offset
+    return data[:at] + value + data[at + len(value) :]
+
+
+def tiled() -> bytes:
+    tiles = OpenEXR.TileDescription()
+    tiles.xSize = tiles.ySize = 16
+    return encode({"type": OpenEXR.tiledimage, "tiles": tiles}, {"R": np.ones((40, 8), np.float16)})
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (patched(tiled(), b"tiles\0tiledesc\0", 0, struct.pack("<II", 1 << 23, 1 << 23)), "larger than the image"),
+        (patched(tiled(), b"tiles\0tiledesc\0", 0, struct.pack("<II", 0, 16)), "tile description"),
+        (patched(tiled(), b"tiles\0tiledesc\0", 8, b"\3"), "tile description"),
+        (patched(tiled(), b"channels\0chlist\0", 10, struct.pack("<2i", 2, 2)), "sampling of channel 'R'"),
+        (patched(SINGLE, b"channels\0chlist\0", 10, struct.pack("<2i", 3, 3)), "sampling of channel 'R'"),
+        (patched(SINGLE, b"channels\0chlist\0", 2, struct.pack("<i", 3)), "unknown type"),
+        (patched(SINGLE, b"compression\0compression\0", 0, b"\x63"), "unknown compression 99"),
+        (patched(MULTI, b"chunkCount\0int\0", 0, struct.pack("<i", 9)), "chunkCount"),
+        (SINGLE.replace(b"Frame\0", b"Fr\xffme\0", 1), "no UTF-8"),
+        (SINGLE[:8] + b"x" * 300 + SINGLE[8:], "longer than 255 bytes"),
+        (SINGLE[:8] + b"a\0b\0" + struct.pack("<i", -1) + SINGLE[8:], "negative size"),
+        (SINGLE[:8] + b"".join(b"%d\0b\0\0\0\0\0" % i for i in range(MAX_ATTRIBUTES)) + SINGLE[8:], "attributes"),
+    ],
+    ids=["tile size", "no tile", "level mode", "tiled sampling", "sampling", "type", "codec", "chunks", "name", "long",
+         "size", "attributes"],
+)  # fmt: skip
+def test_what_the_decoder_would_allocate_for_is_bounded(data: bytes, words: str) -> None:
+    with pytest.raises(InputDataError, match=words) as caught:
+        parse(data)
+    assert caught.value.where["rule"] == "header"
+
+
+@pytest.mark.parametrize("pixels", [(4000, 3000), (200, 100)])
+def test_few_bytes_are_read_however_large_the_file(pixels: tuple[int, int]) -> None:
+    """A header on an object store costs a few ranges."""
+
+    class Counting(io.BytesIO):
+        ranges, total = 0, 0
+
+        def read(self, count: int | None = -1) -> bytes:
+            found = super().read(count)
+            self.ranges, self.total = self.ranges + 1, self.total + len(found)
+            return found
+
+    noise = np.random.default_rng(1).integers(0, 1 << 15, pixels, dtype=np.uint16).view(np.float16)
+    stream = Counting(encode({"comments": "x" * 30_000}, {"R": noise}))
+    size = len(stream.getbuffer())
+    header = parse_header(stream, size, "counted")
+    assert stream.ranges <= 5
+    assert stream.total < 80_000 + 8 * header.parts[0].chunk_count
 
 
 @settings(max_examples=400, deadline=None)
