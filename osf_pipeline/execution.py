@@ -12,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from osf_pipeline.memory import keep_freed_memory
+
 Json = dict[str, Any]
 OnDone = Callable[[Json], None]
 Progress = Callable[[int, int, str], None]
@@ -64,12 +66,18 @@ def resolve(worker: str) -> type[Worker]:
     return found
 
 
+def start(worker: str, job: Json) -> Worker:
+    """A worker in this process, ready for shards."""
+    keep_freed_memory()
+    return resolve(worker)(job)
+
+
 def run_local(worker: str, job: Json, shards: list[Json], on_done: OnDone) -> None:
     """The plain loop: the reference every other backend must equal byte for byte."""
     if not shards:
         return
-    kind = resolve(worker)
-    work, at_once = kind(job), getattr(kind, "in_flight", 1)
+    work = start(worker, job)
+    at_once = getattr(work, "in_flight", 1)
     if at_once == 1:  # in this thread: torch counts its threads for each calling thread
         for shard in shards:
             on_done(work(shard))

@@ -23,7 +23,7 @@ import fsspec
 import numpy as np
 
 from osf_pipeline.errors import InputDataError, OsfError, RequestError
-from osf_pipeline.execution import Json, resolve
+from osf_pipeline.execution import Json, resolve, start
 from osf_pipeline.layout import Layout, join
 from osf_pipeline.provenance import code_revision, library_versions
 from osf_pipeline.store.build import MARKER, damaged_arrays
@@ -193,7 +193,7 @@ def replay(source: Origin, indices: list[int]) -> Iterator[Replayed]:
             descriptor, sums = source.shard(index)
             frames = tuple(descriptor["frames"])
             try:
-                work = work or resolve(source.marker["worker"])({**source.marker["job"], "attempt": scratch})
+                work = work or start(source.marker["worker"], {**source.marker["job"], "attempt": scratch})
                 work(descriptor)
             except OsfError as error:
                 yield Replayed(index, frames, 0, error=str(error))

@@ -29,7 +29,7 @@ import ray.data
 from ray.data.exceptions import ExecutionTimeoutError
 
 from osf_pipeline.errors import InterruptedRunError, OsfError, RequestError
-from osf_pipeline.execution import Execution, Executor, Json, OnDone, resolve
+from osf_pipeline.execution import Execution, Executor, Json, OnDone, start
 
 OBJECT_STORE_BYTES = 128 * 2**20  # descriptors and records only
 
@@ -43,7 +43,7 @@ class ShardActor:
     def __init__(self, worker: str, job: Json) -> None:
         self.error: OsfError | None = None
         try:
-            self.work = resolve(worker)(job)
+            self.work = start(worker, job)
         except OsfError as error:  # raised here it would reach the driver as a dead actor
             self.error = error
 
