@@ -135,8 +135,7 @@ class Mutator:
             except InputDataError:
                 self.headers[name] = None
         self.steps: tuple[Callable[..., None], ...] = (
-            self.bits, self.number, self.table, self.leader, self.payload, self.payload, self.payload, self.payload,
-            self.length, self.splice, self.cut,
+            self.bits, self.number, self.table, self.leader, self.length, self.splice, self.cut, *[self.payload] * 7,
         )  # fmt: skip
 
     def make(self, seed: int, index: int) -> tuple[str, bytes]:
