@@ -179,7 +179,7 @@ def _attempts(listing: _Listing, versions: Mapping[str, Version], before: float)
         elif winner in versions:
             reason = f"lost the race to version {winner}"
         elif young:
-            reason = "unfinished; the same request goes on with it" if marker["request"] else "begun a while ago"
+            reason = "unfinished; the same request goes on with it" if marker["request"] else "begun, and young"
         else:
             reason = "abandoned" if marker["request"] else "never begun in full"
         found[name] = _Attempt(reason, not busy and not young, marker["job"])
@@ -277,7 +277,8 @@ def _items(
             yield listing.item(path, "unknown", "no attempt")
     for path, file in listing.files.items():
         if is_temporary(path):
-            yield listing.item(path, "temporary", "left by a writer that died", file.written <= before)
+            old = file.written <= before
+            yield listing.item(path, "temporary", "left by a writer that died" if old else "a writer's, and young", old)
     for name in listing.children():
         expected = name in (CURRENT, REQUESTS, ATTEMPTS) or name.removesuffix(".json") in versions
         if not expected and not is_temporary(name):
