@@ -57,7 +57,7 @@ def premultiplication(subject: Subject) -> Iterator[Finding]:
     rows, columns = np.nonzero((alpha[::every] > LOW[0]) & (alpha[::every] < HIGH[1]))
     y, x = thin(rows * every, columns, samples=SAMPLES)
     inner, outer = _across(alpha, y, x)
-    keep = (inner[0] >= 0) & (outer[0] >= 0)
+    keep = inner[0] >= 0
     if keep.sum() < 2 * ENOUGH:
         return
     (y, x), (iy, ix), (oy, ox) = ((a[keep], b[keep]) for a, b in ((y, x), inner, outer))
@@ -95,7 +95,7 @@ Places = tuple[np.ndarray, np.ndarray]
 
 
 def _across(alpha: np.ndarray, y: np.ndarray, x: np.ndarray) -> tuple[Places, Places]:
-    """The nearest opaque pixel to each (y, x) along an axis, and the nearest empty one on the other side."""
+    """The nearest opaque pixel to each (y, x) along an axis and the nearest empty one on the other side, or neither."""
     height, width = alpha.shape
     inner, outer = ((np.full(len(y), -1), np.full(len(y), -1)) for _ in range(2))
     for dy, dx in ((0, 1), (0, -1), (1, 0), (-1, 0)):

@@ -251,6 +251,17 @@ def no_depth(value: float) -> Callable[[int, Channels], Changes]:
     return lambda frame, c: {"depth.Z": np.where(np.isinf(c["depth.Z"]), np.float32(value), c["depth.Z"])}
 
 
+def veil(frame: int, c: Channels) -> Changes:
+    """A bright veil of one alpha beside an opaque figure with soft edges."""
+    bare = (c["A"] < 0.3) & (np.roll(c["A"], 25, 1) > 0)
+    return {n: np.where(bare, np.float16(0.3 if n == "A" else 0.9), c[n]) for n in "RGBA"}
+
+
+def rim(gain: float) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """An outline of ink, or a rim light, along the soft edge."""
+    return lambda rgb, alpha: np.where(alpha < 1, gain, 1) * rgb
+
+
 SRGB = {"colorInteropID": "srgb_rec709_scene"}
 
 FAULTS: dict[str, list[tuple[Make, str]]] = {
@@ -370,6 +381,13 @@ LEGAL: dict[str, Make] = {
     "alpha of a sharpening filter": shot(lambda frame, c: {"A": spot(c["A"], 1.03)}),
     "a shining figure": shot(color(lambda rgb, alpha: rgb * 8000), edge=2),
     "a glow around it": shot(color(glow), edge=2),
+    "light over everything": shot(color(lambda rgb, alpha: rgb + 6), edge=2),
+    "a veil": shot(veil, edge=2),
+    "an outline of ink": shot(color(rim(0.1)), edge=2),
+    "a rim light": shot(color(rim(6)), edge=2),
+    "an outline of ink in straight colour": shot(
+        color(lambda rgb, alpha: rim(0.1)(straight(rgb, alpha), alpha)), settings={"alpha": "straight"}, edge=2
+    ),
     "colour below 0": shot(color(lambda rgb, alpha: rgb - 0.4 * alpha), edge=2),
     "a few clipped pixels": shot(lambda frame, c: {"R": spot(c["R"], 65504, 3)}),
     "a decoded 8-bit picture": shot(
