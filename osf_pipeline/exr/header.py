@@ -40,7 +40,9 @@ from osf_pipeline.exr.chunks import (
 )
 from osf_pipeline.exr.write import Window
 
-__all__ = ["FLAG_LONG_NAMES", "Header", "Part", "parse_header", "read_header", "union"]
+__all__ = [
+    "FLAG_LONG_NAMES", "MAX_DECODED_BYTES", "MAX_PIXELS", "Header", "Part", "parse_header", "read_header", "union",
+]  # fmt: skip
 
 MAX_HEADER_BYTES = 64 << 20  # Cryptomatte manifests of crowds reach megabytes
 MAX_PARTS, MAX_NAME = 1024, 255
@@ -237,6 +239,8 @@ def parse_header(stream: BinaryIO | io.BytesIO, size: int, url: str) -> Header:
     if decoded > MAX_DECODED_BYTES:
         raise reader.fault(f"the image needs {decoded >> 20} MiB decoded", "Write fewer channels or a smaller image.")
     header = Header(url, size, multipart, reader.position, tuple(parts))
+    if len(header.channels) != sum(len(part.channels) for part in parts):
+        raise reader.fault("two parts hold a channel of the same name")
     _check_table(reader, header)
     return header
 

@@ -18,7 +18,7 @@ import OpenEXR
 from osf_pipeline.errors import InputDataError
 from osf_pipeline.exr.chroma import luminance_weights, to_rgb
 from osf_pipeline.exr.chunks import SinglePart, damaged, prove
-from osf_pipeline.exr.header import Header, Part, parse_header, union
+from osf_pipeline.exr.header import MAX_DECODED_BYTES, MAX_PIXELS, Header, Part, parse_header, union
 from osf_pipeline.exr.write import Window
 
 
@@ -71,23 +71,51 @@ def read_exr(url: str, names: Iterable[str] | None = None, fill: Mapping[str, fl
                 "subsampled channels are not supported", file=url, channel=name, rule="subsampled",
                 fix="Write RGB at full resolution instead of luminance and chroma.",
             )  # fmt: skip
-    window = union(header.parts[places[name][0]].data_window for name in wanted)
-    chunks = prove(data, header.table_start, [p.grid for p in header.parts], header.multipart, url)
+    window = _joint_window(header, {name: places[name][0] for name in wanted})
+    try:
+        channels = _assemble(data, header, {name: places[name] for name in wanted}, window, fill or {})
+    except MemoryError as error:
+        raise InputDataError(
+            "not enough memory for the image", file=url, rule="pixels",
+            fix="Read fewer frames at a time, or write fewer channels.",
+        ) from error  # fmt: skip
+    return Image(header, window, channels, hashlib.sha256(data).hexdigest())
+
+
+def _assemble(
+    data: bytes, header: Header, places: Mapping[str, tuple[int, str]], window: Window, fill: Mapping[str, float]
+) -> dict[str, np.ndarray]:
+    """Decode the parts that hold the wanted channels (full name to part and channel) and place them in `window`."""
+    chunks = prove(data, header.table_start, [p.grid for p in header.parts], header.multipart, header.url)
     decoded: dict[int, dict[str, np.ndarray]] = {}
-    for index in dict.fromkeys(places[name][0] for name in wanted):
+    for index in {index for index, _ in places.values()}:
         part = header.parts[index]
         _, channel_list = part.raw_attributes["channels"]
         plain = SinglePart(data, part.grid, channel_list, chunks[index], header.multipart)
-        decoded[index] = _offered(part, _decode(plain, url), url)
+        decoded[index] = _offered(part, _decode(plain, header.url), header.url)
     channels = {}
-    for name in wanted:
-        index, channel = places[name]
+    for name, (index, channel) in places.items():
         part = header.parts[index]
         pixels = decoded[index].get(channel)
         if pixels is None or pixels.shape != (part.height, part.width):
-            raise InputDataError("the decoder lost a channel", file=url, channel=name, fix="Render the frame again.")
-        channels[name] = place(pixels, part.data_window, window, (fill or {}).get(name, 0))
-    return Image(header, window, channels, hashlib.sha256(data).hexdigest())
+            raise InputDataError(
+                "the decoder lost a channel", file=header.url, channel=name, rule="pixels",
+                fix="Render the frame again.",
+            )  # fmt: skip
+        channels[name] = place(pixels, part.data_window, window, fill.get(name, 0))
+    return channels
+
+
+def _joint_window(header: Header, parts: Mapping[str, int]) -> Window:
+    """Union of the data windows of wanted channels (full name to part); small parts far apart may not make it huge."""
+    x0, y0, x1, y1 = window = union(header.parts[index].data_window for index in parts.values())
+    pixels, size = (x1 - x0 + 1) * (y1 - y0 + 1), sum(np.dtype(header.channels[name]).itemsize for name in parts)
+    if pixels > MAX_PIXELS or pixels * size > MAX_DECODED_BYTES:
+        raise InputDataError(
+            "the data windows of the parts lie too far apart", file=header.url, window=window, rule="window",
+            fix="Crop the overscan, or read the parts one by one.",
+        )  # fmt: skip
+    return window
 
 
 def place(pixels: np.ndarray, at: Window, window: Window, fill: float) -> np.ndarray:
@@ -119,7 +147,7 @@ def _decode(plain: SinglePart, url: str) -> dict[str, np.ndarray]:
             if file.parts:
                 return {name: channel.pixels for name, channel in file.parts[0].channels.items()}
             problem = None  # A decode error leaves no exception but an empty list.
-    except (RuntimeError, MemoryError) as error:
+    except RuntimeError as error:
         problem = str(error)[:200]
     raise InputDataError(
         "the pixels cannot be decoded", file=url, rule="pixels", problem=problem, fix="Render or copy the frame again."

@@ -64,6 +64,20 @@ def test_single_part_facts(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_twin_channels_are_refused() -> None:
+    """Else one would hide the other."""
+    parts = [
+        OpenEXR.Part({"type": OpenEXR.scanlineimage}, {"V": np.full((2, 2), value, np.float32)}, name=name)
+        for name, value in (("twin1", 1), ("twin2", 2))
+    ]
+    buffer = io.BytesIO()
+    with OpenEXR.File(parts) as file:
+        file.write(buffer)
+    assert len(parse(buffer.getvalue()).channels) == 2
+    with pytest.raises(InputDataError, match="same name"):
+        parse(buffer.getvalue().replace(b"twin2", b"twin1"))
+
+
 def test_multipart_names_channels_once() -> None:
     header = parse(MULTI)
     assert header.channels == {"layer.color.R": "float16", "depth.Z": "float32"}
