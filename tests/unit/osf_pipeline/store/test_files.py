@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from osf_pipeline.errors import RequestError
+from osf_pipeline.errors import InterruptedRunError, RequestError
 from osf_pipeline.store.files import copy, create_json, names, read_json, write_bytes, write_json
 
 
@@ -63,7 +63,7 @@ def test_a_failed_write_leaves_the_old_content_and_nothing_else(
         monkeypatch.setattr(Path, "replace", full)
     else:
         monkeypatch.setattr(f"os.{fails}", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(InterruptedRunError, match=r"\.json, problem=No space left.*run the same command again"):
         create_json(str(tmp_path / "b.json"), {}) if fails == "link" else write_bytes(str(path), b"new")
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
     assert path.read_bytes() == b"old"
