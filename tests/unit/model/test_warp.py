@@ -1,5 +1,7 @@
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from model import reference
 from model.warp import inconsistency, warp
@@ -47,3 +49,27 @@ def test_nearest_never_mixes_and_half_a_pixel_outside_is_inside():
 def test_inconsistency_sums_motions_and_is_relative():
     go, back = torch.tensor([[1.0, 0], [1, 0], [100, 0]]), torch.tensor([[-1.0, 0], [1, 0], [-104, 0]])
     assert inconsistency(go, back).flatten().tolist() == [0, 1, 0]
+
+
+sizes, steps = st.integers(1, 24), st.integers(-6, 6)
+
+
+@given(sizes, sizes, st.integers(0, 2**31), st.sampled_from(["bilinear", "nearest"]))
+def test_the_identity_changes_no_picture_of_any_size(height, width, seed, mode):
+    x = torch.randn(1, 2, height, width, generator=torch.Generator().manual_seed(seed))
+    found, inside = warp(x, torch.zeros(1, 2, height, width), mode)
+    torch.testing.assert_close(found, x, rtol=0, atol=1e-5)
+    assert inside.all()
+
+
+@given(sizes, sizes, steps, steps, st.integers(0, 2**31), st.sampled_from(["bilinear", "nearest"]))
+def test_going_and_coming_back_changes_nothing_that_stayed_in_sight(height, width, dx, dy, seed, mode):
+    """Motion to the next frame and motion of the next frame are inverse on whatever both frames show."""
+    x = torch.randn(1, 2, height, width, generator=torch.Generator().manual_seed(seed))
+    motion = field(dx, dy, height, width)
+    moved, known = warp(x, motion, mode)
+    back, returned = warp(moved, -motion, mode)
+    stayed = returned & (warp(known.float(), -motion, "nearest")[0] > 0)
+    torch.testing.assert_close(back.where(stayed, x), x, rtol=0, atol=1e-4)
+    assert int(stayed.sum()) == max(0, height - abs(dy)) * max(0, width - abs(dx))
+    assert not inconsistency(motion, -motion).any()

@@ -23,6 +23,24 @@ def test_a_written_range_reads_back(frames: set[int]) -> None:
     assert FrameRange.parse(written).frames == tuple(sorted(frames))
 
 
+@given(
+    st.lists(st.tuples(st.integers(-300, 3000), st.integers(0, 120), st.integers(1, 7)), min_size=1, max_size=5).map(
+        lambda parts: [range(first, first + count * step + 1, step) for first, count, step in parts]
+    )
+)
+def test_the_studio_grammar_means_what_it_says(parts: list[range]) -> None:
+    """Any list of `a`, `a-b` and `a-bxn`, overlapping or not, is the union of its parts."""
+    text = ",".join(f"{p[0]}-{p[-1]}x{p.step}" if len(p) > 1 else f"{p[0]}" for p in parts)
+    assert FrameRange.parse(text).frames == tuple(sorted({frame for part in parts for frame in part}))
+
+
+@given(st.integers(-50, 50), st.integers(1, 9), st.sets(st.integers(0, 60), min_size=8))
+def test_what_is_missing_and_what_is_there_never_meet(first: int, step: int, places: set[int]) -> None:
+    frames = FrameRange.of(first + step * place for place in places)
+    assert not {*frames.missing} & {*frames}
+    assert all(frames.frames[0] < frame < frames.frames[-1] for frame in frames.missing)
+
+
 @given(st.sets(st.integers(0, 500), min_size=1, max_size=60), st.integers(1, 17))
 def test_shards_cover_every_frame_once_in_order(frames: set[int], size: int) -> None:
     pieces = shots.shards(FrameRange.of(frames), size)

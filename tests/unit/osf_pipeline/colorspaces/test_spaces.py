@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from osf_pipeline.color import encode_srgb
 from osf_pipeline.colorspaces.delivery import delivery_color
@@ -212,3 +214,15 @@ def test_delivery_in_another_space(tmp_path):
     assert declared_space(header) is SPACES["linear-p3-d65"]
     np.testing.assert_allclose(convert(out.convert(color), SPACES["linear-p3-d65"], ACESCG), color, atol=1e-5)
     assert out.fingerprint != delivery_color(ACESCG).fingerprint
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from(sorted(SPACES)))
+def test_straight_and_premultiplied_colour_agree(seed: int, name: str) -> None:
+    """Decoding straight colour and decoding the same colour premultiplied give one result, within half's rounding."""
+    color = rgba(seed, "float32")
+    color[3] = np.clip(color[3], 2**-6, 1)
+    premultiplied = np.concatenate([color[:3] * color[3:], color[3:]])
+    way = input_color(Source(color_space=name), None)  # type: ignore[arg-type]
+    straight, other = way.decode(color, premultiplied=False), way.decode(premultiplied, premultiplied=True)
+    np.testing.assert_allclose(straight, other, rtol=2**-10, atol=1e-4)
+    np.testing.assert_array_equal(straight[3], color[3])

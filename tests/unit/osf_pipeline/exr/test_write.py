@@ -7,6 +7,8 @@ from pathlib import Path
 import fsspec
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from osf_pipeline.errors import InterruptedRunError, RequestError
 from osf_pipeline.exr.read import read_exr
@@ -73,3 +75,25 @@ def test_an_object_store_gets_one_whole_object() -> None:
 def test_arrays_that_do_not_fit_are_refused(channels: dict[str, np.ndarray], window: tuple[int, ...] | None) -> None:
     with pytest.raises(RequestError):
         encode_exr(channels, data_window=window)  # type: ignore[arg-type]
+
+
+def test_every_half_comes_back_bit_for_bit(tmp_path: Path) -> None:
+    """All 65536 of them: subnormals, both zeros, infinities and every NaN."""
+    bits = np.arange(1 << 16, dtype=np.uint16).reshape(256, 256)
+    write_exr(str(tmp_path / "a.exr"), {"R": bits.view(np.float16)})
+    np.testing.assert_array_equal(read_exr(str(tmp_path / "a.exr")).channels["R"].view(np.uint16), bits)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1), st.sampled_from([np.uint16, np.uint32]), st.booleans(), st.integers(1, 40),
+    st.integers(1, 40),
+)  # fmt: skip
+def test_any_bits_of_any_type_come_back(seed: int, bits: type, whole: bool, height: int, width: int) -> None:
+    raw = np.random.default_rng(seed).integers(0, np.iinfo(bits).max, (height, width), bits, endpoint=True)
+    plane = raw if whole and bits is np.uint32 else raw.view(np.float16 if bits is np.uint16 else np.float32)
+    url = f"memory://bits/{seed}.exr"
+    write_exr(url, {"a b.X": plane}, data_window=(-7, 3, width - 8, height + 2), display_window=(0, 0, 9, 9))
+    image = read_exr(url)
+    assert image.window == (-7, 3, width - 8, height + 2)
+    assert image.channels["a b.X"].tobytes() == plane.tobytes()

@@ -6,15 +6,18 @@ import json
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from osf_pipeline.errors import InputDataError
-from osf_pipeline.execution import Json, run_local
+from osf_pipeline.execution import Json, OnDone, run_local
 from osf_pipeline.shots import FrameRange, shards
 from osf_pipeline.store.build import Build, Conclusion, Plan, build, reuse, verify
 from osf_pipeline.store.identity import identity
@@ -171,6 +174,32 @@ def test_when_an_attempt_is_held_then_another_process_starts_its_own(tmp_path: P
     assert won
     assert version.attempt != attempt.name
     assert Paint.calls == [0, 1, 2], "finished shards are taken over even from an attempt at work"
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.permutations(range(3)), st.integers(0, 3), st.sets(st.integers(0, 2)))
+def test_neither_order_nor_interruption_nor_repetition_of_shards_changes_a_byte(
+    tmp_path_factory: pytest.TempPathFactory, order: list[int], done: int, again: set[int]
+) -> None:
+    folder = tmp_path_factory.mktemp("order")
+    expected = build(plan(str(folder / "plain")), run_local).version.record
+
+    def shuffled(worker: str, job: Json, todo: list[Json], on_done: OnDone) -> None:
+        there = {shard["index"]: shard for shard in todo}
+        run_local(worker, job, [there[i] for i in order if i in there], on_done)
+
+    def interrupted(worker: str, job: Json, todo: list[Json], on_done: OnDone) -> None:
+        there = {shard["index"]: shard for shard in todo}
+        run_local(worker, job, [there[i] for i in order][:done], on_done)
+        raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError, match="killed"):
+        build(plan(str(folder / "other")), interrupted)
+    repeated = iter([[shard for shard in plan("").shards if shard["index"] in again], []])
+    request = replace(plan(str(folder / "other")), amend=lambda commits: next(repeated))
+    found = build(request, shuffled)
+    assert found.version.record["shards"] == expected["shards"]
+    assert found.computed == len({*order[done:]} | again)
 
 
 def test_when_a_stored_shard_is_changed_then_verify_names_it(tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from osf_pipeline.config import Camera, ShotConfig, Source
 from osf_pipeline.exr.adapters import Binding, BufferMap, map_buffers
@@ -258,3 +261,15 @@ def test_the_moving_orthographic_camera_of_blender(
     motion = [finding for finding in found if finding.channel == "motion"]
     assert [finding.severity for finding in motion] == ([] if right else ["error" if carrier == "uv" else "warning"])
     assert all("moves: Blender 4.5 and 5.0" in finding.fix for finding in motion)
+
+
+@settings(max_examples=15, deadline=None)
+@given(velocity=st.tuples(st.floats(-9, 9), st.floats(-9, 9)).filter(lambda v: max(abs(v[0]), abs(v[1])) > 1.5))
+def test_any_true_motion_is_proven_both_ways_and_its_reverse_refused(figure, velocity: Pair) -> None:
+    moving = replace(figure, velocity=velocity, centre=(64.0, 48.0))
+    previous, current = buffers(moving, 0), buffers(moving, 1)
+    ahead = np.stack([moving.channels(0)[f"motion_next.{axis}"] for axis in "XY"])
+    assert judge(current, previous, current["motion"]).right
+    assert judge(previous, current, -ahead).right
+    assert not judge(current, previous, -current["motion"]).right
+    assert not judge(previous, current, ahead).right
