@@ -37,11 +37,13 @@ class Codec(NamedTuple):
     Attributes:
         lines: scanlines per chunk.
         expansion: decoded bytes that one stored byte can stand for at most; a file that promises more is damaged.
+        fragile: damaged data can crash its decoder (`exr.decode`).
     """
 
     name: str
     lines: int
     expansion: int
+    fragile: bool = False
 
 
 CODECS = (
@@ -55,9 +57,9 @@ CODECS = (
     Codec("B44A", 32, 11),
     Codec("DWAA", 32, 70_000),  # deflated run lengths, or a block of 64 floats in two deflated words
     Codec("DWAB", 256, 70_000),
-    Codec("HTJ2K256", 256, 1 << 20),
-    Codec("HTJ2K32", 32, 1 << 20),
-    Codec("LJ2K", 256, 1 << 20),
+    Codec("HTJ2K256", 256, 1 << 20, fragile=True),
+    Codec("HTJ2K32", 32, 1 << 20, fragile=True),
+    Codec("LJ2K", 256, 1 << 20, fragile=True),
     Codec("ZSTD", 1, 1 << 17),  # a run of 128 KiB in 4 bytes
 )
 """By the number in the file."""
@@ -289,6 +291,10 @@ class SinglePart:
 
     def tell(self) -> int:
         return self._at
+
+    def whole(self) -> bytes:
+        """All bytes."""
+        return self._head + self._data
 
 
 def _plain_header(grid: Grid, channel_list: bytes) -> bytes:

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 import fsspec
 import numpy as np
-import OpenEXR
 
 from osf_pipeline.errors import InputDataError
 from osf_pipeline.exr.chroma import luminance_weights, to_rgb
-from osf_pipeline.exr.chunks import SinglePart, damaged, prove
+from osf_pipeline.exr.chunks import CODECS, SinglePart, damaged, prove
+from osf_pipeline.exr.decode import decode
 from osf_pipeline.exr.header import MAX_DECODED_BYTES, MAX_PIXELS, Header, Part, parse_header, union
 from osf_pipeline.exr.write import Window
 
@@ -92,7 +92,7 @@ def _assemble(
         part = header.parts[index]
         _, channel_list = part.raw_attributes["channels"]
         plain = SinglePart(data, part.grid, channel_list, chunks[index], header.multipart)
-        decoded[index] = _offered(part, _decode(plain, header.url), header.url)
+        decoded[index] = _offered(part, decode(plain, header.url, apart=CODECS[part.grid.codec].fragile), header.url)
     channels = {}
     for name, (index, channel) in places.items():
         part = header.parts[index]
@@ -138,20 +138,6 @@ def paste(out: np.ndarray, window: Window, pixels: np.ndarray, at: Window, fill:
     if x0 <= x1 and y0 <= y1:
         inner = pixels[..., y0 - at[1] : y1 - at[1] + 1, x0 - at[0] : x1 - at[0] + 1]
         out[..., y0 - window[1] : y1 - window[1] + 1, x0 - window[0] : x1 - window[0] + 1] = inner
-
-
-def _decode(plain: SinglePart, url: str) -> dict[str, np.ndarray]:
-    """Stored channels of a file of one part. The library's decoder releases the GIL."""
-    try:
-        with OpenEXR.File(plain, separate_channels=True) as file:
-            if file.parts:
-                return {name: channel.pixels for name, channel in file.parts[0].channels.items()}
-            problem = None  # A decode error leaves no exception but an empty list.
-    except RuntimeError as error:
-        problem = str(error)[:200]
-    raise InputDataError(
-        "the pixels cannot be decoded", file=url, rule="pixels", problem=problem, fix="Render or copy the frame again."
-    )
 
 
 def _offered(part: Part, pixels: dict[str, np.ndarray], url: str) -> dict[str, np.ndarray]:

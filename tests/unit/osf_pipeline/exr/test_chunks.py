@@ -175,6 +175,7 @@ def test_a_stream_of_one_part_is_a_file_and_copies_no_pixels() -> None:
     assert stream.tell() == size
     stream.seek(0)
     whole = stream.read(size)
+    assert whole == stream.whole()
     assert whole.endswith(PARTS)
     for at, count in ((0, 8), (size - len(PARTS) - 3, 9), (size - 4, 4), (size, 4)):
         stream.seek(at)
