@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ctypes
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h of glibc
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # malloc.h of glibc
 MAPPED_FROM = 1 << 30
 KEPT = 1 << 30
 
@@ -22,3 +22,4 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(M_MMAP_THRESHOLD, MAPPED_FROM)
         mallopt(M_TRIM_THRESHOLD, KEPT)
+        mallopt(M_ARENA_MAX, 1)  # what one thread frees, another uses again

@@ -14,6 +14,7 @@ import math
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, BinaryIO, Literal
 
 import fsspec
@@ -117,7 +118,7 @@ class Header:
     table_start: int
     parts: tuple[Part, ...]
 
-    @property
+    @cached_property
     def channels(self) -> dict[str, ChannelType]:
         """Full channel name to dtype over all parts; see `full_name`."""
         return {self.full_name(p, c): t for p in self.parts for c, t in p.channels.items()}

@@ -7,6 +7,7 @@ Does not: work on pixels (`worker`, `frames`) or the stage's results (`stage`).
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -34,19 +35,20 @@ from osf_pipeline.ingest.worker import frame_keys
 from osf_pipeline.layout import Layout, join
 from osf_pipeline.shots import FrameRange, Shard, shards
 from osf_pipeline.store.build import Conclusion, Plan
-from osf_pipeline.store.files import names, write_bytes, write_json
+from osf_pipeline.store.files import names, take, write_bytes, write_json
 from osf_pipeline.store.identity import identity
 from osf_pipeline.store.schema import DATA, ArraySpec, StoreSpec, arrays
 from osf_pipeline.store.version import PREVIEW_FILE, current
 from osf_pipeline.validate.findings import Finding, refuse
+from osf_pipeline.validate.page import page
 from osf_pipeline.validate.preflight import Report
-from osf_pipeline.validate.schema import MANIFEST
+from osf_pipeline.validate.schema import MANIFEST, findings_table
 
 KIND = "gbuffer"
 STAGE_VERSION = 3
 SHARD_FRAMES = 8
 SHARD_BYTES = 512 * 2**20
-MANIFEST_FILE, FINDINGS_FILE = "manifest.parquet", "findings.parquet"
+MANIFEST_FILE, FINDINGS_FILE, PAGE_FILE = "manifest.parquet", "findings.parquet", "validation.html"
 PROOF_STEP = 8
 """Of shards that hold one frame, every so many read the frame before them too, to prove motion."""
 MOST_BAD = 0.5
@@ -97,7 +99,7 @@ def known_contents(store: str, sequence: Sequence, rehash: bool = False) -> dict
     version = current(store)
     read: dict[tuple[str, int, str], str] = {}
     if version is not None and not rehash:
-        table = pd.read_parquet(join(version.url, MANIFEST_FILE))
+        table = pd.read_parquet(io.BytesIO(take(join(version.url, MANIFEST_FILE))))
         columns = (table[name] for name in ("file", "size", "mtime", "sha256"))
         read = {(file, size, mtime): digest for file, size, mtime, digest in zip(*columns, strict=True) if digest}
 
@@ -153,7 +155,9 @@ class IngestPlan:
             "color_space": input_color(config, header).space.attributes,
             "source": mapping.describe(),
         }
-        self.static = identity(KIND, STAGE_VERSION, [list(window), self.frames.step, self.facts], recipe(config))
+        # What cuts, range and bad frames do to a frame is in its own key.
+        shared = {name: value for name, value in recipe(config).items() if name not in ("cuts", "frames", "on_fault")}
+        self.static = identity(KIND, STAGE_VERSION, [self.frames.step, self.facts], shared)
 
     def plan(self, request: str, execution: Execution) -> Plan:
         return Plan(
@@ -182,8 +186,6 @@ class IngestPlan:
     def descriptor(self, shard: Shard, faults: Mapping[int, Fault]) -> Json:
         """What a worker needs to know of one shard, given the frames that are known to be bad."""
         previous = self.shot.neighbour(shard.frames[0], -1, faults)
-        # Shards of one frame hold no pair; proving every eighth such frame costs an eighth more decoding.
-        proves = previous is not None and (self.size > 1 or shard.index % PROOF_STEP == 1)
         near = self._near(shard)
         contents = {
             frame: (self.contents.get(frame, ""), self.contents.get(stand_in[0], "") if stand_in else "")
@@ -193,10 +195,21 @@ class IngestPlan:
         known = all(self.contents.get(frame) or frame in faults for frame in near)
         return shard.to_json() | {
             "urls": [self.urls[frame] for frame in shard.frames],
-            "before": [previous, self.urls[previous]] if previous is not None and proves else None,
+            "before": [previous, self.urls[previous]] if previous is not None and self._reads_before(shard) else None,
             "faults": {str(frame): fault.to_json() for frame, fault in faults.items() if frame in near},
             "keys": frame_keys(self.static, self.shot, contents, faults) if known and self.contents else [],
         }
+
+    def _reads_before(self, shard: Shard) -> bool:
+        """Whether a shard reads the frame before it, to prove its first frame's motion.
+
+        Pairs inside a shard prove all frames, the first by its motion to the next. Where a source has none, or shards
+        hold one frame, that takes one frame more, and for single frames it is done for every eighth only.
+        """
+        if self.size == 1:
+            return shard.index % PROOF_STEP == 1
+        stored = self.shot.mapping.bindings
+        return "motion" in stored and "motion_next" not in stored
 
     def _near(self, shard: Shard) -> set[int]:
         """Frames whose being bad matters to a shard."""
@@ -252,11 +265,12 @@ class IngestPlan:
                 for frame, kind in zip(manifest["frame"], manifest["status"], strict=True)
             ],
         )
-        MANIFEST.validate(manifest).to_parquet(join(attempt, MANIFEST_FILE))
+        write_bytes(join(attempt, MANIFEST_FILE), MANIFEST.validate(manifest).to_parquet())
         headers = [unpack(record["headers"]) for record in records]
         write_json(join(attempt, HEADERS_FILE), pack({f: row for shard in headers for f, row in shard.items()}))
         findings = [*map(vars, self.report.findings), *(f for record in records for f in record["findings"])]
-        pd.DataFrame(findings, columns=list(self.report.table.columns)).to_parquet(join(attempt, FINDINGS_FILE))
+        table = findings_table(Finding(**finding) for finding in findings)
+        write_bytes(join(attempt, FINDINGS_FILE), table.to_parquet())
         zarr.open_array(join(attempt, DATA, "status"), mode="r+")[:] = np.array(
             [STATUSES.index(status[frame]) for frame in self.frames], np.int32
         )
@@ -273,6 +287,8 @@ class IngestPlan:
             "quarantined": [frame for frame in self.frames if status[frame] == "quarantined"],
             "held": [frame for frame in self.frames if status[frame] == "held"],
         }
+        settings = {"settings": self.config.model_dump(mode="json")}
+        write_bytes(join(attempt, PAGE_FILE), page(self.name, manifest, table, attributes | settings).encode())
         version_id = identity(KIND, STAGE_VERSION, contents, recipe(self.config))
         return Conclusion(version_id, {"files": contents}, attributes)
 

@@ -73,10 +73,10 @@ def validate_shot(layout: Layout, shot: str) -> Report:
 
 def _result(shot: str, version: Version, built: Build | None, seconds: float) -> StageResult:
     facts = version.attributes
-    height, width = version.shape
+    x0, y0, x1, y1 = facts["window"]
     metadata = {
         "tier": facts["tier"],
-        "size": f"{width}x{height}",
+        "size": f"{x1 - x0 + 1}x{y1 - y0 + 1}",
         "frames": str(FrameRange.of(version.frames)),
         "adapter": f"{facts['source']['adapter']} ({facts['source']['evidence']})",
         "source_mb": round(facts["source_bytes"] / 1e6, 1),

@@ -24,7 +24,7 @@ from osf_pipeline.execution import Executor, Json, Progress
 from osf_pipeline.layout import join
 from osf_pipeline.provenance import code_revision
 from osf_pipeline.store.claim import attempts, builder, hold
-from osf_pipeline.store.files import copy, create_json, names, read_json, write_json
+from osf_pipeline.store.files import copy, create_json, names, read_json, sync, write_json
 from osf_pipeline.store.identity import canonical_json
 from osf_pipeline.store.schema import DATA, SCHEMA_VERSION, StoreSpec, create
 from osf_pipeline.store.version import ATTEMPTS, REQUESTS, Version, current, find, published, set_current
@@ -143,6 +143,8 @@ def _publish(plan: Plan, attempt: str, commits: list[Json], conclusion: Conclusi
             "host": socket.gethostname(),
         },
     }
+    data = join(attempt, DATA)
+    sync(join(data, shard_key(name, commit["index"])) for commit in commits for name in commit["sha256"])
     won = create_json(join(plan.store, f"{conclusion.id}.json"), record)
     write_json(_request_url(plan.store, plan.request), {"id": conclusion.id})
     set_current(plan.store, conclusion.id)

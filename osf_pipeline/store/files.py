@@ -1,4 +1,4 @@
-"""Small-file operations with the guarantees publishing needs, over any fsspec file system.
+"""File operations with the guarantees publishing needs, over any fsspec file system.
 
 Belongs here: whole-or-nothing writes and exclusive creates. Does not: what the files mean.
 """
@@ -9,7 +9,8 @@ import errno
 import json
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +21,7 @@ from osf_pipeline.errors import InterruptedRunError, RequestError
 from osf_pipeline.layout import local_path
 
 DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+SYNC_THREADS = 8
 
 
 def read_json(url: str) -> dict[str, Any] | None:
@@ -67,7 +69,7 @@ def write_bytes(url: str, data: bytes) -> None:
 
 
 def put(url: str, data: bytes) -> None:
-    """Write a file that nobody reads before a record names it and its checksum: in place, and not synced to disk."""
+    """Write a file that nobody reads before a record names it: in place, and safe on disk only after `sync`."""
     fs, path = fsspec.core.url_to_fs(url)
     if (local := local_path(url)) is not None:
         with _disk_faults(local):
@@ -75,6 +77,17 @@ def put(url: str, data: bytes) -> None:
             local.write_bytes(data)
     else:
         fs.pipe_file(path, data)
+
+
+def sync(urls: Iterable[str]) -> None:
+    """Return when files are safe on disk; objects of a store are from the start."""
+
+    def flush(path: Path) -> None:
+        with _disk_faults(path), path.open("rb") as file:
+            os.fsync(file.fileno())
+
+    with ThreadPoolExecutor(SYNC_THREADS) as pool:
+        list(pool.map(flush, filter(None, map(local_path, urls))))
 
 
 def take(url: str) -> bytes:
