@@ -115,10 +115,15 @@ def test_when_frames_are_added_then_earlier_shards_stay(layout: Layout, figure) 
     assert_as_if_fresh(layout, ingest_shot)
 
 
-def test_when_settings_change_then_everything_is_computed(layout: Layout) -> None:
+def test_when_settings_change_then_frames_they_concern_are_computed(layout: Layout) -> None:
     ingest_shot(layout, SHOT)
-    configure(layout.root, cuts="[4]")
+    configure(layout.root, cuts="[5]")  # frames 4 and 5, in two shards, lose a neighbour
+    assert computed(ingest_shot(layout, SHOT)) == "2 computed, 2 reused"
+    configure(layout.root, cuts="[5]", on_fault="hold")  # no frame is bad
+    assert computed(ingest_shot(layout, SHOT)) == "0 computed, 4 reused"
+    configure(layout.root, scale="{depth: [2]}")
     assert computed(ingest_shot(layout, SHOT)) == "4 computed, 0 reused"
+    assert_as_if_fresh(layout, ingest_shot)
 
 
 def test_when_an_earlier_run_failed_then_its_good_shards_are_taken_over(layout: Layout, figure) -> None:
