@@ -57,7 +57,7 @@ def evaluate_shot(layout: Layout, shot: str, progress: Progress | None = None) -
     version = require(layout.store(shot, "stylized"), "stylize", shot)
     url = join(layout.delivery(shot, version.id), FOLDER)
     config = layout.shot_config(shot)
-    truths = truth_files(layout, shot, config)
+    truths = truth_files(layout, shot, config, version)
     summary = read_json(join(url, SUMMARY))
     wanted = {"version": STAGE_VERSION, "truth": sorted(truths.values())}
     reused = summary is not None and summary["of"] == wanted
@@ -69,7 +69,10 @@ def evaluate_shot(layout: Layout, shot: str, progress: Progress | None = None) -
     if summary["table"]:
         metadata |= {"metrics": summary["table"], "markdown": join(url, "metrics.md"), "csv": join(url, "metrics.csv")}
     seconds = time.monotonic() - began
-    return StageResult(shot, "evaluation", version.id, url, reused, len(version.frames), seconds, metadata)
+    return StageResult(
+        shot, "evaluation", version.id, url, reused, len(version.frames), seconds, metadata,
+        quarantined=version.quarantined, held=version.held,
+    )  # fmt: skip
 
 
 def review_shot(layout: Layout, shot: str, progress: Progress | None = None) -> StageResult:
@@ -87,7 +90,7 @@ def review_shot(layout: Layout, shot: str, progress: Progress | None = None) -> 
     folder = layout.delivery(shot, version.id)
     url = join(folder, REVIEW)
     config = layout.shot_config(shot)
-    truths = truth_files(layout, shot, config)
+    truths = truth_files(layout, shot, config, version)
     evaluated = read_json(join(folder, FOLDER, SUMMARY))
     delivered = read_json(join(delivery_url(layout, shot, version, config), RECORD))
     wanted = {
@@ -107,8 +110,9 @@ def review_shot(layout: Layout, shot: str, progress: Progress | None = None) -> 
     seconds = time.monotonic() - began
     metadata = {"page": page, "frames": str(FrameRange.of(version.frames))}
     return StageResult(
-        shot, "review", version.id, page, reused, len(version.frames), seconds, metadata, fs.cat_file(sheet)
-    )
+        shot, "review", version.id, page, reused, len(version.frames), seconds, metadata, fs.cat_file(sheet),
+        version.quarantined, version.held,
+    )  # fmt: skip
 
 
 def _review(
@@ -152,6 +156,7 @@ def _review(
         ("code", version.record["provenance"]["code"]),
         ("published", version.record["provenance"]["published"]),
         ("truth", _describe(truths)),
+        *((name, str(FrameRange.of(bad))) for name, bad in _set_aside(version).items() if bad),
     ]
     delivery = delivery_url(layout, shot, version, config).rsplit("/", 1)[-1]
     beside = "../" if delivery == version.id else f"../../{delivery}/"
@@ -172,12 +177,19 @@ def _review(
     write_review(url, data, frames())
 
 
-def truth_files(layout: Layout, shot: str, config: ShotConfig) -> dict[int, str]:
-    """Frame number to truth file; empty when the shot has none."""
+def truth_files(layout: Layout, shot: str, config: ShotConfig, version: Version) -> dict[int, str]:
+    """Frame number to truth file; empty when the shot has none. Frames that were left out or held are not measured."""
     if config.reference is not None:
-        return find_sequence(layout.renders(shot), config.reference, config.frames).urls
-    fs, folder = fsspec.core.url_to_fs(layout.truth(shot))
-    return find_sequence(layout.truth(shot), f"{shot}.####.exr", config.frames).urls if fs.exists(folder) else {}
+        found = find_sequence(layout.renders(shot), config.reference, config.frames).urls
+    else:
+        fs, folder = fsspec.core.url_to_fs(layout.truth(shot))
+        found = find_sequence(layout.truth(shot), f"{shot}.####.exr", config.frames).urls if fs.exists(folder) else {}
+    return {frame: url for frame, url in found.items() if frame not in {*version.quarantined, *version.held}}
+
+
+def _set_aside(version: Version) -> dict[str, tuple[int, ...]]:
+    """Frames whose source is bad, by what was done about it."""
+    return {"left out, bad source": version.quarantined, "held, bad source": version.held}
 
 
 def _describe(truths: Mapping[int, str]) -> str:

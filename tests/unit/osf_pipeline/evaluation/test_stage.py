@@ -27,7 +27,7 @@ def layout(tmp_path: Path) -> Layout:
     (renders / "shot.yaml").write_text("fps: 24\n")
     store = Path(layout.store(SHOT, "stylized"))
     store.mkdir(parents=True)
-    (store / f"{ID}.json").write_text(json.dumps({"id": ID, "attempt": "a", "frames": [1, 2]}))
+    (store / f"{ID}.json").write_text(json.dumps({"id": ID, "attempt": "a", "frames": [1, 2], "attributes": {}}))
     set_current(str(store), ID)
     return layout
 
@@ -100,3 +100,16 @@ def test_a_page_cut_off_is_not_reused(layout: Layout, made: list[dict[str, Any]]
 def test_a_shot_without_drawings_names_the_stage_to_run(tmp_path: Path):
     with pytest.raises(RequestError, match="stylize"):
         review_shot(Layout.of(str(tmp_path)), SHOT)
+
+
+@pytest.mark.parametrize("how", ["quarantined", "held"])
+def test_frames_of_a_bad_source_are_not_measured(layout: Layout, made: list[dict[str, Any]], how: str):
+    truth = Path(layout.truth(SHOT))
+    truth.mkdir(parents=True)
+    for frame in (1, 2):
+        (truth / f"{SHOT}.{frame:04d}.exr").write_bytes(b"truth")
+    record = Path(layout.store(SHOT, "stylized")) / f"{ID}.json"
+    record.write_text(json.dumps({**json.loads(record.read_text()), "attributes": {how: [2]}}))
+    result = review_shot(layout, SHOT)
+    assert list(made[0]["truths"]) == [1]
+    assert getattr(result, how) == (2,)
