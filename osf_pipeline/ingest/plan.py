@@ -129,15 +129,15 @@ class IngestPlan:
         contents: Mapping[int, str],
     ) -> None:
         refuse(f for f in report.findings if f.frame is None)
+        # A frame that its header refuses is bad from the start.
+        self.refused = {f.frame: Fault() for f in report.findings if f.severity == "error" and f.frame is not None}
+        good = [file.url for file in sequence.files if file.frame not in self.refused]
         mapping, display = report.mapping, report.display_window
-        if mapping is None or display is None or report.window is None:
+        if not good or mapping is None or display is None or report.window is None:
             report.refuse()
             raise InputDataError("no frame can be read", shot=shot, fix=f"Look at `osf validate {shot}`.")
         self.layout, self.name, self.config, self.sequence, self.report = layout, shot, config, sequence, report
-        self.contents = contents
-        # A frame that its header refuses is bad from the start.
-        self.refused = {f.frame: Fault() for f in report.findings if f.severity == "error" and f.frame is not None}
-        self.first = next(file.url for file in sequence.files if file.frame not in self.refused)
+        self.contents, self.first = contents, good[0]
         self.frames = FrameRange.of([*sequence.frames, *(sequence.missing if config.on_fault != "fail" else ())])
         self.urls = dict.fromkeys(self.frames, "") | sequence.urls
         window = drawn_window(report.window, display)
@@ -297,17 +297,14 @@ class IngestPlan:
         Raises:
             InputDataError: when a source file is not what it was when the run began.
         """
-        now = {file.frame: file for file in find_sequence(*self.where).files}
+        where = self.layout.renders(self.name), self.config.source, self.config.frames
+        now = {file.frame: file for file in find_sequence(*where).files}
         for file in self.sequence.files:
             if now.get(file.frame) != file:
                 raise InputDataError(
                     "a source file changed during the run", file=file.url, frame=file.frame, rule="replaced",
                     fix="Wait until the render or copy is finished, then run again; unchanged shards are kept.",
                 )  # fmt: skip
-
-    @property
-    def where(self) -> tuple[str, str, str | None]:
-        return self.layout.renders(self.name), self.config.source, self.config.frames
 
 
 def _knew(commit: Json, wanted: Json) -> bool:

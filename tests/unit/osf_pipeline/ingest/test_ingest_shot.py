@@ -185,6 +185,15 @@ def test_when_most_frames_are_bad_then_the_shot_is_refused(layout: Layout, figur
     assert published(layout.store(SHOT, "gbuffer")) == []
 
 
+def test_when_every_frame_is_there_twice_then_the_shot_is_refused(layout: Layout) -> None:
+    configure(layout.root, on_fault="quarantine")
+    for frame in FRAMES:
+        twin = frame_file(layout, frame)
+        twin.with_name(f"shot.{frame:03d}.exr").write_bytes(twin.read_bytes())
+    with pytest.raises(InputDataError, match="are the same frame"):
+        ingest_shot(layout, SHOT)
+
+
 def test_when_a_source_is_replaced_during_the_run_then_nothing_is_published(
     layout: Layout, figure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
