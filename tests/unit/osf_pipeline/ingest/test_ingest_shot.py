@@ -185,6 +185,17 @@ def test_when_most_frames_are_bad_then_the_shot_is_refused(layout: Layout, figur
     assert published(layout.store(SHOT, "gbuffer")) == []
 
 
+def test_motion_is_proven_where_every_shard_holds_one_frame(
+    layout: Layout, figure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "SHARD_FRAMES", 1)
+    assert computed(ingest_shot(layout, SHOT)) == "8 computed, 0 reused"
+    for frame in FRAMES:
+        figure.write(frame_file(layout, frame), frame, motion__X=-figure.channels(frame)["motion.X"])
+    with pytest.raises(InputDataError, match="with x the other way"):
+        ingest_shot(layout, SHOT)
+
+
 def test_when_every_frame_is_there_twice_then_the_shot_is_refused(layout: Layout) -> None:
     configure(layout.root, on_fault="quarantine")
     for frame in FRAMES:
