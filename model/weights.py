@@ -17,7 +17,10 @@ import safetensors.torch
 from model.stylizer import Architecture, Stylizer
 
 WEIGHTS, CARD = "weights.safetensors", "card.json"
-FORMAT = 1
+FORMAT = 2
+"""Format 1 does not say `color_space`; all of its networks see linear Rec. 709."""
+
+LINEAR_REC709 = {"name": "linear-rec709", "chromaticities": [0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290]}
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,8 @@ class Card:
         pixel: scene units per pixel of the exemplar, the scale the line was learnt at.
         rest_box: two corners of the exemplar's rest positions in scene units.
         tier: the least a store must know: `full` or `estimated`.
+        color_space: name and CIE 1931 x, y of red, green, blue and white of the scene-linear space that the network
+            sees and draws in, under the sRGB curve.
         license: of the drawing and keyframe it was trained on.
         seed, recipe: enough to train it again.
         versions: of the software that made it.
@@ -45,6 +50,7 @@ class Card:
     seed: int
     recipe: dict[str, Any]
     tier: str = "full"
+    color_space: dict[str, Any] = field(default_factory=LINEAR_REC709.copy)
     versions: dict[str, str] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     sha256: str = ""
@@ -65,8 +71,10 @@ class Card:
         Raises:
             ValueError: for a card of another format or architecture.
         """
-        if data.get("format") != FORMAT:
-            raise ValueError(f"unknown card format {data.get('format')}; this version reads format {FORMAT}")
+        if data.get("format") not in (1, FORMAT):
+            raise ValueError(f"unknown card format {data.get('format')}; this version reads formats 1 and {FORMAT}")
+        if data["format"] == 1:
+            data = {**data, "color_space": LINEAR_REC709.copy()}
         known = {name: data[name] for name in cls.__dataclass_fields__}
         low, high = data["rest_box"]
         return cls(

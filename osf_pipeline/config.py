@@ -8,13 +8,23 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import fsspec
 import numpy as np
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
+from osf_pipeline.colorspaces.network import network_space
 from osf_pipeline.colorspaces.spaces import named
 from osf_pipeline.errors import RequestError
 from osf_pipeline.validate.catalogue import RULES
@@ -29,6 +39,21 @@ class Strict(BaseModel):
     """Frozen and refusing unknown keys: a typo fails when the file is read."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _from_environment(url: str) -> str:
+    """The variable's value takes the place of `env`, so that workers elsewhere use the same."""
+    if url == "env":
+        url = os.environ.get(OCIO_VARIABLE, "")
+        if not url:
+            raise ValueError(f"`ocio: env` needs the variable {OCIO_VARIABLE}")
+    if "://" not in url and not Path(url).is_absolute():
+        raise ValueError("`ocio` needs an absolute path, a URL or a built-in name")
+    return url
+
+
+Configuration = Annotated[str, AfterValidator(_from_environment)]
+"""An OpenColorIO configuration: a path, a URL, a built-in such as `ocio://default`, or `env` for the variable OCIO."""
 
 
 def _check_space(name: str, info: ValidationInfo) -> None:
@@ -85,8 +110,7 @@ class Source(Strict):
             scene = min + stored * (max - min).
         camera: needed for world-space normals; one camera, or one per frame number.
         alpha: `premultiplied` or `straight`.
-        ocio: an OpenColorIO configuration: a path, a URL, a built-in such as `ocio://default`, or `env` for the
-            variable OCIO.
+        ocio: an OpenColorIO configuration.
         color_space: of `color`: `auto` (what the header declares, else `linear-rec709`), a built-in name
             (`colorspaces.spaces.SPACES`), or a space, alias or role of `ocio`.
         accept: rules on values whose errors pass as warnings, because somebody has looked (`docs/validation.md`).
@@ -99,7 +123,7 @@ class Source(Strict):
     rest_box: tuple[Vec3, Vec3] | None = None
     camera: Camera | dict[int, Camera] | None = None
     alpha: Literal["premultiplied", "straight"] = "premultiplied"
-    ocio: str | None = None
+    ocio: Configuration | None = None
     color_space: str = AUTO_SPACE
     accept: tuple[str, ...] = ()
 
@@ -110,18 +134,6 @@ class Source(Strict):
         if unknown := [name for name in names if name not in known]:
             raise ValueError(f"{unknown[0]!r} cannot be accepted; these rules can: {', '.join(known)}")
         return names
-
-    @field_validator("ocio")
-    @classmethod
-    def _from_environment(cls, url: str | None) -> str | None:
-        """The variable's value takes the place of `env`, so that workers elsewhere use the same."""
-        if url == "env":
-            url = os.environ.get(OCIO_VARIABLE)
-            if not url:
-                raise ValueError(f"`ocio: env` needs the variable {OCIO_VARIABLE}")
-        if url is not None and "://" not in url and not Path(url).is_absolute():
-            raise ValueError("`ocio` needs an absolute path, a URL or a built-in name")
-        return url
 
     @field_validator("color_space")
     @classmethod
@@ -216,11 +228,27 @@ class Exemplar(Source):
 
 
 class StyleConfig(Strict):
-    """`style.yaml`: the drawings a style is learnt from, and how the line is meant."""
+    """`style.yaml`: the drawings a style is learnt from, and how the line is meant.
+
+    Attributes:
+        ocio: an OpenColorIO configuration, for `network_space`; exemplars name their own.
+        network_space: scene-linear space whose primaries the network sees and draws in: a built-in one, or a space,
+            alias or role of `ocio`.
+    """
 
     exemplars: tuple[Exemplar, ...] = Field(min_length=1)
     license: str = "unstated"
     recipe: dict[str, Any] = {}
+    ocio: Configuration | None = None
+    network_space: str = "linear-rec709"
+
+    @field_validator("network_space")
+    @classmethod
+    def _scene_linear(cls, name: str, info: ValidationInfo) -> str:
+        """A built-in name is checked at once; one of an OpenColorIO configuration where that is opened."""
+        if info.data.get("ocio") is None:
+            network_space(name)
+        return name
 
 
 def load_yaml(url: str, model: type[T]) -> T:

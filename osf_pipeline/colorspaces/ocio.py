@@ -70,10 +70,10 @@ def into_store(url: str, name: str) -> tuple[Transform | None, Space]:
     Raises:
         RequestError: for an unknown space, one that holds no colour, or a configuration that cannot convert it.
     """
-    space = _primaries(url, name)
+    space = scene_linear(url, name)
     if space is not None:
         return None, space
-    linear = _primaries(url, SCENE_LINEAR)
+    linear = scene_linear(url, SCENE_LINEAR)
     if linear is None:
         raise RequestError(
             "the role scene_linear is not scene-linear", ocio=url, fix="Give it a linear space in the configuration."
@@ -92,7 +92,28 @@ def out_of_store(url: str, space: Space, name: str) -> tuple[Transform, Space | 
     if way.matrix is None:
         return _Chain(way.processor, None, way.fingerprint, space), None
     whole = way.matrix @ matrix(space.chromaticities, ACES2065_1.chromaticities)
-    return Transform(way.processor, whole, way.fingerprint), _primaries(url, name)
+    return Transform(way.processor, whole, way.fingerprint), scene_linear(url, name)
+
+
+@lru_cache
+def scene_linear(url: str, name: str) -> Space | None:
+    """A space as primaries and white when it is scene-linear, None otherwise; a built-in space where it is one.
+
+    Raises:
+        RequestError: as `into_store`.
+    """
+    space = _space(url, name)
+    between = _library().Config.GetProcessorToBuiltinColorSpace
+    found = _transform(url, between, _open(url), space.getName(), ACES_NAME).matrix
+    if found is None:
+        return None
+    for known in SPACES.values():
+        if known.linear and np.allclose(matrix(known.chromaticities, ACES2065_1.chromaticities), found, atol=AGREE):
+            return known
+    xyz = to_xyz(ACES2065_1.chromaticities) @ np.column_stack([found, found.sum(1)])
+    x, y = xyz[:2] / xyz.sum(0)
+    chromaticities: Chromaticities = tuple(np.column_stack([x, y]).ravel().tolist())
+    return Space(space.getName(), chromaticities, interop_id=str(space.getInteropID()))
 
 
 def interop_id(url: str, name: str) -> str:
@@ -188,20 +209,3 @@ def _matrix_of(processor: Any) -> np.ndarray | None:
     processor.applyRGB(answer)
     found = answer[:3].T.astype(np.float64)
     return found if np.allclose(answer, probe @ found.T, rtol=1e-4, atol=1e-5) else None
-
-
-@lru_cache
-def _primaries(url: str, name: str) -> Space | None:
-    """The space as primaries and white when it is scene-linear; a built-in space where it is one."""
-    space = _space(url, name)
-    between = _library().Config.GetProcessorToBuiltinColorSpace
-    found = _transform(url, between, _open(url), space.getName(), ACES_NAME).matrix
-    if found is None:
-        return None
-    for known in SPACES.values():
-        if known.linear and np.allclose(matrix(known.chromaticities, ACES2065_1.chromaticities), found, atol=AGREE):
-            return known
-    xyz = to_xyz(ACES2065_1.chromaticities) @ np.column_stack([found, found.sum(1)])
-    x, y = xyz[:2] / xyz.sum(0)
-    chromaticities: Chromaticities = tuple(np.column_stack([x, y]).ravel().tolist())
-    return Space(space.getName(), chromaticities, interop_id=str(space.getInteropID()))

@@ -70,7 +70,7 @@ class Space:
 
     @property
     def attributes(self) -> dict[str, Any]:
-        """What a store says of its colour; `store_space` reads it."""
+        """What a store or a model's card says of its colour; `of_attributes` reads it."""
         return {"name": self.name, "chromaticities": list(self.chromaticities)}
 
 
@@ -137,17 +137,20 @@ def of_chromaticities(chromaticities: Chromaticities) -> Space:
     return next((known for known in SPACES.values() if known.same(space)), space)
 
 
-def store_space(attributes: Mapping[str, Any]) -> Space:
-    """The scene-linear space of a store's colour. Stores that do not say are older than the choice: linear Rec. 709."""
-    said = attributes.get("color_space")
-    if said is None:
-        return LINEAR_REC709
+def of_attributes(said: Mapping[str, Any]) -> Space:
+    """The scene-linear space that `Space.attributes` told: a built-in one where it is one."""
     space = Space(said["name"], tuple(said["chromaticities"]))
     return next((known for known in SPACES.values() if known.same(space)), space)
 
 
+def store_space(attributes: Mapping[str, Any]) -> Space:
+    """The scene-linear space of a store's colour. Stores that do not say are older than the choice: linear Rec. 709."""
+    said = attributes.get("color_space")
+    return LINEAR_REC709 if said is None else of_attributes(said)
+
+
 def in_rec709(color: np.ndarray, attributes: Mapping[str, Any]) -> np.ndarray:
-    """Premultiplied colour of a store in linear Rec. 709, as pictures, metrics and networks want it; see `convert`."""
+    """Premultiplied colour of a store in linear Rec. 709, as pictures and metrics want it; see `convert`."""
     return convert(color, store_space(attributes), LINEAR_REC709)
 
 

@@ -6,6 +6,7 @@ Belongs here: reading single frames as canonical buffers. Does not: sequences (`
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import fsspec
 import numpy as np
@@ -14,7 +15,7 @@ import PIL.ImageCms
 
 from osf_pipeline.buffers import GBUFFER
 from osf_pipeline.colorspaces.source import input_color
-from osf_pipeline.colorspaces.spaces import LINEAR_REC709, convert
+from osf_pipeline.colorspaces.spaces import LINEAR_REC709, SPACES, Space, convert
 from osf_pipeline.config import Exemplar
 from osf_pipeline.errors import InputDataError
 from osf_pipeline.exr.adapters import map_buffers
@@ -28,12 +29,15 @@ from osf_pipeline.validate.stored import check_source
 from osf_pipeline.validate.subject import Subject
 
 
-def read_keyframe(exemplar: Exemplar, base_url: str) -> dict[str, np.ndarray]:
+def read_keyframe(exemplar: Exemplar, base_url: str, space: Space = LINEAR_REC709) -> dict[str, np.ndarray]:
     """Canonical buffers of an exemplar's keyframe, over the display window.
 
+    Args:
+        space: scene-linear space to bring its colour to.
+
     Returns:
-        buffer name to a (channel, y, x) array in canonical dtype, background outside the data window. Its colour is
-        linear Rec. 709 like that of the drawing, in float32 where the keyframe has other primaries.
+        buffer name to a (channel, y, x) array in canonical dtype, background outside the data window; the colour in
+        float32 where the keyframe has other primaries.
 
     Raises:
         InputDataError, RequestError: as `map_buffers` and `read_exr`.
@@ -46,7 +50,7 @@ def read_keyframe(exemplar: Exemplar, base_url: str) -> dict[str, np.ndarray]:
     number = _frame_number(header)
     frame = canonical(image, mapping, exemplar, number)
     refuse(check_frame(Subject(frame, header, mapping, exemplar, number)))
-    frame.buffers["color"] = convert(frame.buffers["color"], input_color(exemplar, header).space, LINEAR_REC709)
+    frame.buffers["color"] = convert(frame.buffers["color"], input_color(exemplar, header).space, space)
     return {
         name: place(values, frame.window, header.display_window, GBUFFER[name].background)
         for name, values in frame.buffers.items()
@@ -59,10 +63,13 @@ def _frame_number(header: Header) -> int:
     return int(text) if text.lstrip("-").isdigit() else 0
 
 
-def read_drawing(url: str) -> np.ndarray:
-    """(4, y, x) float32 RGBA in 0..1, sRGB-encoded, straight alpha; alpha is 1 where the picture has none.
+def read_drawing(url: str, space: Space = LINEAR_REC709) -> np.ndarray:
+    """(4, y, x) float32 RGBA in 0..1, straight alpha; alpha is 1 where the picture has none.
 
-    A colour picture with an ICC profile of another space, such as Display P3, is converted.
+    The picture is sRGB; one with an ICC profile of another space, such as Display P3, is converted first.
+
+    Args:
+        space: gives the primaries of the result; its curve is that of sRGB in any case.
 
     Raises:
         InputDataError: when the file is missing or no picture.
@@ -78,7 +85,9 @@ def read_drawing(url: str) -> np.ndarray:
             problem=str(error)[:200],
             fix="Give a PNG registered to the keyframe.",
         ) from error
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+    drawing = np.ascontiguousarray(pixels.transpose(2, 0, 1))
+    drawing[:3] = convert(drawing[:3], SPACES["srgb"], replace(space, transfer="srgb")).clip(0, 1)
+    return drawing
 
 
 def _in_srgb(picture: PIL.Image.Image) -> PIL.Image.Image:

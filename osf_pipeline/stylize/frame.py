@@ -20,7 +20,7 @@ from model.stylizer import STRIDE, Line
 from model.stylizer import Stylizer as Network
 from model.weights import Card
 from osf_pipeline.buffers import CONTOUR_RANGE, Tier
-from osf_pipeline.colorspaces.spaces import LINEAR_REC709, Space, convert
+from osf_pipeline.colorspaces.spaces import LINEAR_REC709, Space, convert, of_attributes
 from osf_pipeline.errors import InputDataError
 
 NEEDED = ("color", "contour", "contour_side", "confidence")
@@ -41,14 +41,14 @@ class Stylizer:
     Args:
         tile: side of a tile in pixels.
         device: where tiles are computed, a torch device name; frames stay in host memory.
-        space: scene-linear space of the frames and of the layers. The network sees and draws in Rec. 709.
+        space: scene-linear space of the frames and of the layers. The network sees and draws in its card's.
     """
 
     def __init__(
         self, network: Network, card: Card, tile: int = TILE, device: str = "cpu", space: Space = LINEAR_REC709
     ) -> None:
         self.network, self.card, self.tile, self.device = network.folded().to(device), card, tile, device
-        self.space = space
+        self.space, self.network_space = space, of_attributes(card.color_space)
         self.halo = -(-(card.architecture.receptive_radius + SPREAD) // STRIDE) * STRIDE
 
     @torch.inference_mode()
@@ -70,7 +70,7 @@ class Stylizer:
         _check(frame, (*NEEDED, "rest_position") if full else NEEDED)
         color, contour, side = (_tensor(frame[name]) for name in NEEDED[:3])
         rest = _tensor(frame["rest_position"]) if full else torch.zeros_like(color[:, :3])
-        shown = _tensor(convert(frame["color"], self.space, LINEAR_REC709))
+        shown = _tensor(convert(frame["color"], self.space, self.network_space))
         # Nothing is drawn where there is neither a surface nor a contour within reach.
         reach = min(CONTOUR_RANGE, 2 * self.card.stroke + MARGIN)
         drawable = (color[:, 3:] > 0) | (contour < reach)
@@ -81,7 +81,7 @@ class Stylizer:
             found = self._line(tile, shown, contour, side, rest)
             line[:, :, inside.rows, inside.columns] = found[:, :, place.rows, place.columns]
         line = torch.where(drawable & (line[:, 3:] >= MATTE_FLOOR), line, 0.0)
-        line = _tensor(convert(line[0].numpy(), LINEAR_REC709, self.space))
+        line = _tensor(convert(line[0].numpy(), self.network_space, self.space))
         return {
             "fill": _half(color),
             "line": _half(line),

@@ -18,6 +18,7 @@ from model.color import from_drawing, on_white, srgb_encode, straight
 from model.compositing import Figure, Ink, Limb, Sheet
 from model.contours import ContourRule, contours, estimate_pixel, rule_for
 from model.strokes import StrokeAtlas, fit_atlas
+from osf_pipeline.colorspaces.spaces import LINEAR_REC709, Space
 from osf_pipeline.config import StyleConfig
 from osf_pipeline.errors import InputDataError
 
@@ -37,14 +38,16 @@ class ExemplarData:
     """One keyframe, `(channel, y, x)` arrays of one size.
 
     Attributes:
-        buffers: canonical buffers, at least those of `NEEDED`; `color` in linear Rec. 709.
-        drawing: (4, y, x) float32 in 0..1, display-encoded, straight alpha.
+        buffers: canonical buffers, at least those of `NEEDED`; `color` in `space`.
+        drawing: (4, y, x) float32 in 0..1, straight alpha, the sRGB curve on the primaries of `space`.
         mask: (1, y, x) float32 in 0..1; where the drawing is to be learnt.
+        space: scene-linear; a network that learns from this sees and draws in it.
     """
 
     buffers: Mapping[str, np.ndarray]
     drawing: np.ndarray
     mask: np.ndarray
+    space: Space = LINEAR_REC709
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,10 @@ class PreparedExemplar:
 
 
 def exemplar_from_arrays(
-    buffers: Mapping[str, np.ndarray], drawing: np.ndarray, mask: np.ndarray | None = None
+    buffers: Mapping[str, np.ndarray],
+    drawing: np.ndarray,
+    mask: np.ndarray | None = None,
+    space: Space = LINEAR_REC709,
 ) -> ExemplarData:
     """Check that a keyframe and its drawing belong together.
 
@@ -118,11 +124,11 @@ def exemplar_from_arrays(
         raise InputDataError("the keyframe shows no surface", channel="part_id", fix="Check the id channels.")
     if not (drawing[3] * mask[0]).any():
         raise InputDataError("the drawing is empty", channel="A", fix="Check its alpha and the mask.")
-    return ExemplarData(buffers, drawing, mask)
+    return ExemplarData(buffers, drawing, mask, space)
 
 
-def load_exemplars(style: StyleConfig, base_url: str) -> list[ExemplarData]:
-    """Read every exemplar of a style from beside its style.yaml.
+def load_exemplars(style: StyleConfig, base_url: str, space: Space = LINEAR_REC709) -> list[ExemplarData]:
+    """Read every exemplar of a style from beside its style.yaml, in one colour space.
 
     Raises:
         InputDataError, RequestError: as the readers and `exemplar_from_arrays`.
@@ -133,8 +139,8 @@ def load_exemplars(style: StyleConfig, base_url: str) -> list[ExemplarData]:
     found = []
     for entry in style.exemplars:
         mask = read_drawing(join(base_url, entry.mask))[:1] if entry.mask else None
-        drawing = read_drawing(join(base_url, entry.drawing))
-        found.append(exemplar_from_arrays(read_keyframe(entry, base_url), drawing, mask))
+        drawing = read_drawing(join(base_url, entry.drawing), space)
+        found.append(exemplar_from_arrays(read_keyframe(entry, base_url, space), drawing, mask, space))
     return found
 
 

@@ -24,6 +24,7 @@ from model.perceptual import STLPIPS
 from model.stylizer import Architecture, Stylizer
 from model.training_step import Batch, TrainingState, patch_loss
 from model.weights import Card
+from osf_pipeline.colorspaces.spaces import Space
 from osf_pipeline.errors import RequestError
 from osf_pipeline.execution import Progress
 from osf_pipeline.packaged import stlpips_state
@@ -63,6 +64,7 @@ def train(
     """Train one style. Deterministic for a recipe, its exemplars and a CPU type.
 
     Args:
+        exemplars: all in one colour space, which becomes the network's.
         progress: called with (step, steps, text).
         checkpoint_dir: where the run saves its state; a run found there is continued, bit for bit.
         on_step: called with (step, terms) for logging.
@@ -114,7 +116,7 @@ def _train(
     model.load_state_dict(keeper.best)
     return TrainResult(
         model.eval(),
-        _card(prepared, recipe, license_text, keeper, pool.stroke),
+        _card(prepared, exemplars[0].space, recipe, license_text, keeper, pool.stroke),
         history,
         dict(keeper.scores),
     )
@@ -184,6 +186,7 @@ def _resume(path: Path, recipe: TrainRecipe, state: TrainingState, keeper: _Keep
 
 def _card(
     prepared: Sequence[PreparedExemplar],
+    space: Space,
     recipe: TrainRecipe,
     license_text: str,
     keeper: _Keeper,
@@ -199,6 +202,7 @@ def _card(
         seed=recipe.seed,
         recipe=recipe.model_dump(mode="json"),
         tier=recipe.tier,
+        color_space=space.attributes,
         versions={
             "osf-pipeline": metadata.version("osf-pipeline"),
             "torch": torch.__version__,

@@ -16,7 +16,9 @@ from typing import Any
 import fsspec
 import numpy as np
 
+from osf_pipeline.colorspaces.network import network_space
 from osf_pipeline.colorspaces.source import input_fingerprint
+from osf_pipeline.colorspaces.spaces import LINEAR_REC709, Space, convert
 from osf_pipeline.config import StyleConfig
 from osf_pipeline.execution import Progress
 from osf_pipeline.layout import Layout, join
@@ -59,12 +61,14 @@ def train_style(
         entry.model_dump(mode="json", exclude={"ocio"}) | {"ocio": input_fingerprint(entry)}
         for entry in config.exemplars
     ]
-    training = identity(KIND, STAGE_VERSION, {"files": files, "exemplars": exemplars}, recipe.model_dump(mode="json"))
+    space = network_space(config.network_space, config.ocio)
+    learnt = {"files": files, "exemplars": exemplars, "network_space": space.attributes}
+    training = identity(KIND, STAGE_VERSION, learnt, recipe.model_dump(mode="json"))
     tracker = Tracker.at(layout.home)
     version = tracker.find(model, ID_TAG, training)
     reused = version is not None
     if version is None:
-        version = _train(layout, style, config, recipe, training, model, tracker, progress)
+        version = _train(layout, style, config, space, recipe, training, model, tracker, progress)
     ref = tracker.resolve(model, version)
     card = _card(ref.path)
     if tracker.aliases(model).get("champion") != version:
@@ -74,6 +78,7 @@ def train_style(
         "model": model,
         "version": version,
         "recipe": [{"key": key, "value": str(value)} for key, value in card["recipe"].items()],
+        "network_space": card["color_space"]["name"],
         "stroke_px": round(card["stroke"], 2),
         "license": card["license"],
         **{key: round(value, 4) for key, value in card["metrics"].items()},
@@ -88,6 +93,7 @@ def _train(
     layout: Layout,
     style: str,
     config: StyleConfig,
+    space: Space,
     recipe: TrainRecipe,
     training: str,
     model: str,
@@ -98,7 +104,7 @@ def _train(
     from osf_pipeline.training.exemplar import load_exemplars
     from osf_pipeline.training.loop import train
 
-    exemplars = load_exemplars(config, layout.style(style))
+    exemplars = load_exemplars(config, layout.style(style), space)
     checkpoints = Path(layout.home) / "training" / style / training
     tags = {ID_TAG: training, "style": style, "code": code_revision()}
     with tracker.run(EXPERIMENT, f"{style} {training}", recipe.model_dump(mode="json"), tags) as run:
@@ -172,7 +178,8 @@ def _preview(exemplar: Any, network: Any, card: Any) -> bytes:
         "confidence": np.ones_like(exemplar.buffers["depth"]),
         "rest_position": exemplar.buffers["rest_position"],
     }
-    drawn = picture(Stylizer(network, card)(frame)["beauty"])
     alpha = exemplar.drawing[3:]
-    paper = picture(np.concatenate([decode_srgb(exemplar.drawing[:3]) * alpha, alpha]))
-    return encode_png(resized(beside([paper, drawn]), 480))
+    paper = np.concatenate([decode_srgb(exemplar.drawing[:3]) * alpha, alpha])
+    drawn = Stylizer(network, card, space=exemplar.space)(frame)["beauty"]
+    shown = [picture(convert(layer, exemplar.space, LINEAR_REC709)) for layer in (paper, drawn)]
+    return encode_png(resized(beside(shown), 480))

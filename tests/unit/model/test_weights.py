@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -47,6 +48,24 @@ def test_changed_weights_are_refused(tmp_path):
     (tmp_path / "weights.safetensors").write_bytes(bytes(data))
     with pytest.raises(ValueError, match="sha256"):
         weights.load(tmp_path)
+
+
+def test_the_space_of_the_network_is_kept(tmp_path):
+    net, card = make()
+    space = {"name": "acescg", "chromaticities": [0.713, 0.293, 0.165, 0.830, 0.128, 0.044, 0.32168, 0.33767]}
+    weights.save(tmp_path, net, replace(card, color_space=space))
+    assert weights.load(tmp_path)[1].color_space == space
+
+
+def test_cards_from_before_the_choice_of_space_mean_rec709(tmp_path):
+    saved = weights.save(tmp_path, *make())
+    path = tmp_path / "card.json"
+    old = {**json.loads(path.read_text()), "format": 1}
+    del old["color_space"]
+    path.write_text(json.dumps(old))
+    read = weights.load(tmp_path)[1]
+    assert read == saved
+    assert read.color_space["name"] == "linear-rec709"
 
 
 def test_other_formats_are_refused(tmp_path):

@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from scipy import ndimage
 
+from model.color import srgb_decode
 from model.stylizer import Architecture
 from model.stylizer import Stylizer as Network
 from model.weights import Card
@@ -19,7 +22,9 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-def stylizer(tile: int = 512, tier: str = "full", space: Space = LINEAR_REC709) -> Stylizer:
+def stylizer(
+    tile: int = 512, tier: str = "full", space: Space = LINEAR_REC709, network_space: Space = LINEAR_REC709
+) -> Stylizer:
     """A network with random weights and lively norms: it draws something everywhere it may."""
     torch.manual_seed(0)
     net = Network(Architecture(blocks=1))
@@ -29,6 +34,7 @@ def stylizer(tile: int = 512, tier: str = "full", space: Space = LINEAR_REC709) 
     net.head.bias.data[3] = 0.4
     net.strokes.values.uniform_(0, 1)
     card = Card(net.architecture, 5.0, 0.01, ((0, 0, 0), (1, 1, 1)), "CC0-1.0", 0, {}, tier)
+    card = replace(card, color_space=network_space.attributes)
     return Stylizer(net.eval(), card, tile, space=space)
 
 
@@ -154,6 +160,35 @@ def test_tiles_do_not_show_in_other_spaces():
     whole, tiled = (stylizer(tile, space=SPACES["acescg"])(source) for tile in (512, 32))
     for name in whole:
         assert (whole[name].view(np.uint16) == tiled[name].view(np.uint16)).all(), name
+
+
+@pytest.mark.parametrize("store", ["linear-rec709", "acescg"])
+def test_the_line_is_drawn_in_the_primaries_of_the_card(store):
+    """Neutral colour has the same numbers in all spaces, so one network draws the same numbers in all."""
+    source, space, wide = frame(), SPACES[store], SPACES["acescg"]
+    source["color"][:3] = source["color"][:1]
+    plain = stylizer()(source)["line"].astype(np.float32)
+    drawn = stylizer(space=space, network_space=wide)(source)["line"]
+    # Half a unit in the last place of a half below 2 is 5e-4.
+    np.testing.assert_allclose(convert(drawn, space, wide), plain, atol=1e-3)
+    assert (np.abs(drawn - plain).max() > 0.02) == (store != "acescg"), "the primaries do differ"
+
+
+def seen_green(network_space: Space) -> np.ndarray:
+    """(3,) what a network sees of an ACEScg green that is negative in Rec. 709, back in scene-linear light."""
+    source = frame()
+    source["color"][:3] = source["color"][3:] * np.array([0.05, 0.8, 0.05], np.float16)[:, None, None]
+    drawing, views = stylizer(space=SPACES["acescg"], network_space=network_space), []
+    drawing.network.register_forward_pre_hook(lambda _, inputs: views.append(inputs[0]))
+    drawing(source)
+    (view,) = views
+    return srgb_decode(view[0, :3, view[0, 3] == 1]).amax(1).numpy()
+
+
+def test_a_wide_gamut_colour_is_clipped_in_rec709_but_not_in_its_own_space():
+    green = np.array([0.05, 0.8, 0.05], np.float16)
+    assert seen_green(LINEAR_REC709)[0] == 0
+    np.testing.assert_allclose(seen_green(SPACES["acescg"]), green, rtol=1e-5)
 
 
 def test_odd_sizes_and_negative_origins_are_fine():
