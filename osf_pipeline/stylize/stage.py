@@ -68,7 +68,7 @@ def stylize_shot(
     for style, model in models.items():
         _check_tier(style, model.path, gbuffer)
     recipe = {"styles": {str(i): style for i, style in styles.items()}}
-    weights = [f"{style} {model.sha256}" for style, model in models.items()]
+    weights = [f"{style} {model.sha256} {frame_key(_decisive(model.path))}" for style, model in models.items()]
     version_id = identity(KIND, STAGE_VERSION, {"guidance": guidance.id, "gbuffer": gbuffer.id}, recipe, weights)
     store = layout.store(shot, KIND)
     used = {style: {"model": m.name, "version": m.version, "sha256": m.sha256} for style, m in models.items()}
@@ -143,8 +143,18 @@ def styles_of(config: ShotConfig, objects: list[int], shot: str) -> dict[int | s
     return found
 
 
+def _card(folder: Path) -> Json:
+    card: Json = json.loads((folder / "card.json").read_text())
+    return card
+
+
+def _decisive(folder: Path) -> Json:
+    """What a model's card says that decides how its weights draw."""
+    return {name: value for name, value in _card(folder).items() if name in ("stroke", "rest_box", "color_space")}
+
+
 def _check_tier(style: str, folder: Path, gbuffer: Version) -> None:
-    needed = json.loads((folder / "card.json").read_text())["tier"]
+    needed = _card(folder)["tier"]
     if needed == Tier.FULL and gbuffer.attributes["tier"] == Tier.ESTIMATED:
         raise InputDataError(
             "the model needs G-buffers of the full tier", style=style, store=gbuffer.id, tier=Tier.ESTIMATED,
