@@ -85,6 +85,10 @@ class FrameRecord:
     stand_in: str = ""
 
 
+Prior = tuple[FrameRecord, Frame | None]
+"""The frame before a shard's first."""
+
+
 @dataclass(frozen=True)
 class LoadedShard:
     """Arrays and records of one shard.
@@ -94,12 +98,14 @@ class LoadedShard:
         boxes: part of each frame outside which it is background, in array positions; None where all of it is.
         records: one per frame, in order.
         findings: of the shard as a whole; none is an error.
+        before: sha256 of the file before the first, where it was read.
     """
 
     buffers: dict[str, np.ndarray]
     boxes: tuple[Box | None, ...]
     records: tuple[FrameRecord, ...]
     findings: tuple[Finding, ...]
+    before: str
 
 
 @dataclass(frozen=True)
@@ -156,11 +162,12 @@ def load_shard(
 
     run = map if pool is None else pool.map
     records = list(run(load, enumerate(urls.items())))
+    prior = _read(*before, shot) if before is not None else None
     bad = {*faults, *(r.frame for r in records if r.status != "ok")}
     findings: list[Finding] = []
     # A repeated picture would fail the proof of motion twice, and its good neighbour with it.
     for check in (_check_runs, _prove_motion):
-        for finding in accepted(check(buffers, records, shot, before, bad), shot.config.accept):
+        for finding in accepted(check(buffers, records, shot, prior, bad), shot.config.accept):
             if finding.severity != "error":
                 findings.append(finding)
                 continue
@@ -169,7 +176,7 @@ def load_shard(
             records[index] = replace(records[index], status="quarantined", findings=(*records[index].findings, finding))
             bad.add(records[index].frame)
     _mark_motion(buffers, records, shot, bad)
-    return LoadedShard(buffers, tuple(boxes), tuple(records), tuple(findings))
+    return LoadedShard(buffers, tuple(boxes), tuple(records), tuple(findings), prior[0].sha256 if prior else "")
 
 
 def _put(buffers: Mapping[str, np.ndarray], index: int, found: Frame | None, window: Window) -> Box | None:
@@ -262,7 +269,7 @@ def _check_runs(
     buffers: Mapping[str, np.ndarray],
     records: Sequence[FrameRecord],
     shot: Shot,
-    before: tuple[int, str] | None,
+    prior: Prior | None,
     bad: Collection[int],
 ) -> Iterator[Finding]:
     """Rules on runs of good neighbours inside the shard."""
@@ -278,7 +285,7 @@ def _prove_motion(
     buffers: Mapping[str, np.ndarray],
     records: Sequence[FrameRecord],
     shot: Shot,
-    before: tuple[int, str] | None,
+    prior: Prior | None,
     bad: Collection[int],
 ) -> Iterator[Finding]:
     """Reproject every frame of the shard onto the one before it; a shard that proves nothing says so in a note."""
@@ -292,8 +299,8 @@ def _prove_motion(
         proven |= told
         return found
 
-    if before is not None and shot.neighbour(records[0].frame, -1, bad) == before[0]:
-        _, other = _read(*before, shot)
+    if prior is not None and shot.neighbour(records[0].frame, -1, bad) == prior[0].frame:
+        other = prior[1]
         if other is not None:
             one = {name: np.empty_like(array[:1]) for name, array in buffers.items()}
             _put(one, 0, other, shot.window)

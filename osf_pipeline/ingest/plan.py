@@ -185,7 +185,7 @@ class IngestPlan:
 
     def descriptor(self, shard: Shard, faults: Mapping[int, Fault]) -> Json:
         """What a worker needs to know of one shard, given the frames that are known to be bad."""
-        previous = self.shot.neighbour(shard.frames[0], -1, faults)
+        previous = self.shot.neighbour(shard.frames[0], -1, faults) if self._reads_before(shard) else None
         near = self._near(shard)
         contents = {
             frame: (self.contents.get(frame, ""), self.contents.get(stand_in[0], "") if stand_in else "")
@@ -193,11 +193,12 @@ class IngestPlan:
             for stand_in in [faults[frame].stand_in if frame in faults else None]
         }
         known = all(self.contents.get(frame) or frame in faults for frame in near)
+        before = "" if previous is None else self.contents.get(previous, "")
         return shard.to_json() | {
             "urls": [self.urls[frame] for frame in shard.frames],
-            "before": [previous, self.urls[previous]] if previous is not None and self._reads_before(shard) else None,
+            "before": None if previous is None else [previous, self.urls[previous]],
             "faults": {str(frame): fault.to_json() for frame, fault in faults.items() if frame in near},
-            "keys": frame_keys(self.static, self.shot, contents, faults) if known and self.contents else [],
+            "keys": frame_keys(self.static, self.shot, contents, faults, before) if known and self.contents else [],
         }
 
     def _reads_before(self, shard: Shard) -> bool:

@@ -65,24 +65,27 @@ class IngestWorker:
             "ranges": {name: _range(values, loaded.boxes) for name, values in loaded.buffers.items()},
             "objects": sorted(_ids(loaded.buffers["object_id"], loaded.boxes)) if "object_id" in loaded.buffers else [],
         }
-        keys = frame_keys(self.static, self.shot, contents, bad)
+        keys = frame_keys(self.static, self.shot, contents, bad, loaded.before)
         return self.out.write(shard, loaded.buffers, record, keys=keys, boxes=loaded.boxes)
 
 
-def frame_keys(static: str, shot: Shot, contents: Mapping[int, tuple[str, str]], bad: Collection[int]) -> list[str]:
-    """Keys of frames: their contents, and towards which neighbours their motion is valid.
+def frame_keys(
+    static: str, shot: Shot, contents: Mapping[int, tuple[str, str]], bad: Collection[int], before: str
+) -> list[str]:
+    """Keys of a shard's frames: their contents, and towards which neighbours their motion is valid.
 
     Args:
         static: key of all that is equal for every frame of the shot.
         contents: frame to the sha256 of its file and of its stand-in.
         bad: frames that are not `ok`.
+        before: sha256 of the file that was read to prove the first frame's motion; empty when none was.
     """
     return [
         frame_key(
-            static, frame, *hashes, frame in bad,
+            static, frame, *hashes, frame in bad, "" if index else before,
             shot.neighbour(frame, -1, bad) is not None, shot.neighbour(frame, 1, bad) is not None,
         )
-        for frame, hashes in contents.items()
+        for index, (frame, hashes) in enumerate(contents.items())
     ]  # fmt: skip
 
 

@@ -190,6 +190,8 @@ def test_motion_is_proven_where_every_shard_holds_one_frame(
 ) -> None:
     monkeypatch.setattr(plan, "SHARD_FRAMES", 1)
     assert computed(ingest_shot(layout, SHOT)) == "8 computed, 0 reused"
+    repaint(layout, figure, 1)  # frame 2 is proven against it
+    assert computed(ingest_shot(layout, SHOT)) == "2 computed, 6 reused"
     for frame in FRAMES:
         figure.write(frame_file(layout, frame), frame, motion__X=-figure.channels(frame)["motion.X"])
     with pytest.raises(InputDataError, match="with x the other way"):
