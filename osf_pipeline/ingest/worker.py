@@ -40,10 +40,15 @@ class IngestWorker:
 
     @staticmethod
     def reads(job: Json, shard: Json) -> Iterator[tuple[str, str]]:
-        """URLs of the files a shard reads; see `replay.pack`."""
+        """URLs of the files a shard reads; see `replay.pack`.
+
+        Tables that an OpenColorIO configuration keeps in files of their own stay behind.
+        """
         stand_ins = [fault["stand_in"] for fault in shard["faults"].values()]
         others = [url for _, url in filter(None, [shard["before"], *stand_ins])]
-        yield from ((url, "") for url in (job["first"], *shard["urls"], *others) if url)
+        ocio = job["config"]["ocio"]
+        config = [ocio] if ocio and not ocio.startswith("ocio://") else []
+        yield from ((url, "") for url in (job["first"], *shard["urls"], *others, *config) if url)
 
     def __call__(self, shard: Json) -> Json:
         urls = dict(zip(shard["frames"], shard["urls"], strict=True))

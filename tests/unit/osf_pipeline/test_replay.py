@@ -93,6 +93,23 @@ def test_a_bundle_replays_without_the_root(layout: Layout, tmp_path: Path, kind:
     assert result.arrays > 0
 
 
+def test_a_bundle_holds_the_colour_configuration(layout: Layout, tmp_path: Path) -> None:
+    library = pytest.importorskip("PyOpenColorIO")
+    config = tmp_path / "show.ocio"
+    config.write_text(library.Config.CreateFromBuiltinConfig("cg-config-v2.1.0_aces-v1.3_ocio-v2.3").serialize())
+    settings = Path(layout.renders(SHOT)) / "shot.yaml"
+    settings.write_text(f"camera: {{scale: 2}}\nocio: {config}\ncolor_space: sRGB - Texture\n")
+    ingest_shot(layout, SHOT)
+    bundle = tmp_path / "one.zip"
+    pack(origin(layout, SHOT, "gbuffer"), 1, bundle)
+    shutil.rmtree(layout.root)
+    config.unlink()
+    (tmp_path / "elsewhere").mkdir()
+    source, index = unpack(bundle, tmp_path / "elsewhere")
+    (result,) = replay(source, [index])
+    assert result.equal, str(result)
+
+
 def test_what_cannot_be_replayed_is_refused(layout: Layout, tmp_path: Path) -> None:
     ingest_shot(layout, SHOT)
     with pytest.raises(RequestError, match="shards 0-2, frames 1-6"):
