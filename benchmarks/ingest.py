@@ -26,8 +26,8 @@ from osf_pipeline.render.sequence import RayCastRenderer
 from osf_pipeline.sample.make import SampleRequest, sample_scene, shot_config
 from osf_pipeline.shots import FrameRange
 from osf_pipeline.store.files import read_json, sync, take, write_json
+from osf_pipeline.store.schema import shard_key
 from osf_pipeline.store.version import current
-from osf_pipeline.store.writer import shard_key
 
 THREADS = 2
 

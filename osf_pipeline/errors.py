@@ -67,7 +67,3 @@ class InterruptedRunError(OsfError):
     """The run stopped half way; running it again continues."""
 
     exit_code = 5
-
-
-class ConflictError(OsfError):
-    """Another builder holds what this one would write."""

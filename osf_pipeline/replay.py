@@ -29,8 +29,8 @@ from osf_pipeline.provenance import code_revision, library_versions
 from osf_pipeline.store.build import MARKER, damaged_arrays
 from osf_pipeline.store.claim import attempts
 from osf_pipeline.store.files import read_json
-from osf_pipeline.store.schema import DATA, StoreSpec, arrays, create
-from osf_pipeline.store.version import current, find
+from osf_pipeline.store.schema import DATA, StoreSpec, arrays, create, shard_key
+from osf_pipeline.store.version import ATTEMPTS, current, find
 from osf_pipeline.store.writer import COMMITS
 
 BUNDLE = "bundle.json"
@@ -137,7 +137,7 @@ def origin(layout: Layout, shot: str, kind: str, version_id: str | None = None, 
     """
     store = layout.store(shot, kind)
     if last:
-        urls = [join(store, "attempts", name) for name in attempts(join(store, "attempts"))]
+        urls = [join(store, ATTEMPTS, name) for name in attempts(join(store, ATTEMPTS))]
         url = max((u for u in urls if read_json(join(u, MARKER))), key=_written, default=None)
     else:
         version = find(store, version_id) if version_id else current(store)
@@ -259,7 +259,7 @@ def pack(source: Origin, index: int, path: Path) -> int:
                 bundle.writestr(inside, fs.cat_file(remote))
         stored = {name: f"stored/{name}" for name in sums}
         for name, inside in stored.items():
-            fs, remote = fsspec.core.url_to_fs(join(source.url, DATA, name, f"c/{index}/0/0/0"))
+            fs, remote = fsspec.core.url_to_fs(join(source.url, DATA, shard_key(name, index)))
             bundle.writestr(inside, fs.cat_file(remote))
         about = {
             "bundle": BUNDLE_VERSION,
@@ -300,7 +300,7 @@ def unpack(path: Path, folder: Path) -> tuple[Origin, int]:
     index = int(shard["index"])
     create(str(attempt / DATA), StoreSpec.of_json(about["marker"]["spec"]))
     for name in about["sha256"]:
-        target = attempt / DATA / name / f"c/{index}/0/0/0"
+        target = attempt / DATA / shard_key(name, index)
         target.parent.mkdir(parents=True, exist_ok=True)
         (folder / "stored" / name).rename(target)
     commit = {**shard, "sha256": about["sha256"], "record": {}}

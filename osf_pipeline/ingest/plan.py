@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-import fsspec
 import numpy as np
 import pandas as pd
 import zarr
@@ -38,7 +37,7 @@ from osf_pipeline.store.build import Conclusion, Plan
 from osf_pipeline.store.files import names, take, write_bytes, write_json
 from osf_pipeline.store.identity import identity
 from osf_pipeline.store.schema import DATA, ArraySpec, StoreSpec, arrays
-from osf_pipeline.store.version import PREVIEW_FILE, current
+from osf_pipeline.store.version import ATTEMPTS, PREVIEW_FILE, current
 from osf_pipeline.validate.findings import Finding, refuse
 from osf_pipeline.validate.page import page
 from osf_pipeline.validate.preflight import Report
@@ -94,7 +93,7 @@ def known_contents(store: str, sequence: Sequence, rehash: bool = False) -> dict
 
     Empty when the store has nothing to take over, so that a first run reads every file once.
     """
-    if not names(join(store, "attempts"), "directory"):
+    if not names(join(store, ATTEMPTS), "directory"):
         return {}
     version = current(store)
     read: dict[tuple[str, int, str], str] = {}
@@ -112,8 +111,7 @@ def known_contents(store: str, sequence: Sequence, rehash: bool = False) -> dict
 
 def sha256_of(url: str) -> str:
     """Of a file's bytes."""
-    fs, path = fsspec.core.url_to_fs(url)
-    return hashlib.sha256(fs.cat_file(path)).hexdigest()
+    return hashlib.sha256(take(url)).hexdigest()
 
 
 class IngestPlan:

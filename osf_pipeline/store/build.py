@@ -26,9 +26,9 @@ from osf_pipeline.provenance import code_revision
 from osf_pipeline.store.claim import attempts, builder, hold
 from osf_pipeline.store.files import copy, create_json, names, read_json, sync, write_json
 from osf_pipeline.store.identity import canonical_json
-from osf_pipeline.store.schema import DATA, SCHEMA_VERSION, StoreSpec, create
+from osf_pipeline.store.schema import DATA, SCHEMA_VERSION, StoreSpec, create, shard_key
 from osf_pipeline.store.version import ATTEMPTS, REQUESTS, Version, current, find, published, set_current
-from osf_pipeline.store.writer import COMMITS, checksum, shard_key
+from osf_pipeline.store.writer import COMMITS, checksum
 
 MARKER = "attempt.json"
 """What an attempt was asked for: request, schema, worker, job and shards, enough to do it again."""
@@ -222,7 +222,7 @@ def _adopted(attempt: str, plan: Plan, shards: list[Json]) -> dict[int, Json]:
 
     Copied, never linked: a shard may be written again in place.
     """
-    wanted = {tuple(shard["keys"]): shard for shard in shards}
+    wanted = {tuple(shard["keys"]): shard for shard in shards if shard["keys"]}
     found: dict[int, Json] = {}
     folder, layout = join(plan.store, ATTEMPTS), _layout(plan.spec.to_json())
     records = {version.attempt: version.record for version in published(plan.store)}

@@ -87,6 +87,11 @@ def fill_value(dtype: str) -> float | int:
     return float("nan") if kind.kind == "f" else int(np.iinfo(kind).max)
 
 
+def shard_key(array: str, index: int) -> str:
+    """Key of one shard object inside the store; a shard spans whole frames, so only the frame axis counts."""
+    return f"{array}/c/{index}/0/0/0"
+
+
 def create(url: str, spec: StoreSpec) -> None:
     """Create the group and its arrays. Driver only; workers open what is there and never resize.
 

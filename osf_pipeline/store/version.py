@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import fsspec
 import numpy as np
 import zarr
 
 from osf_pipeline.errors import RequestError
 from osf_pipeline.layout import join
-from osf_pipeline.store.files import names, read_json, write_json
-from osf_pipeline.store.schema import DATA, SCHEMA_VERSION
+from osf_pipeline.store.files import names, read_json, take, write_json
+from osf_pipeline.store.schema import DATA, SCHEMA_VERSION, shard_key
 
 CURRENT = "current.json"
 ATTEMPTS, REQUESTS = "attempts", "requests"
@@ -89,12 +88,10 @@ class Version:
     @property
     def preview(self) -> bytes | None:
         """PNG, where the stage made one."""
-        fs, path = fsspec.core.url_to_fs(join(self.url, PREVIEW_FILE))
         try:
-            data: bytes = fs.cat_file(path)
+            return take(join(self.url, PREVIEW_FILE))
         except FileNotFoundError:
             return None
-        return data
 
     @cached_property
     def group(self) -> zarr.Group:
@@ -159,13 +156,13 @@ class Version:
 def stored_files(version: Version, names: Iterable[str], start: int, stop: int) -> Iterator[str]:
     """Paths below the store of all that reading frames at positions start..stop-1 opens; positions may overshoot."""
     yield f"{version.id}.json"
-    data = f"attempts/{version.attempt}/{DATA}"
+    data = f"{ATTEMPTS}/{version.attempt}/{DATA}"
     yield from (f"{data}/zarr.json", *(f"{data}/{name}/{part}" for name in SMALL for part in ("zarr.json", "c/0")))
     last = len(version.frames) - 1
     indices = sorted({min(max(i, 0), last) // version.shard_frames for i in range(start, stop)})
     for name in names:
         yield f"{data}/{name}/zarr.json"
-        yield from (f"{data}/{name}/c/{index}/0/0/0" for index in indices)
+        yield from (f"{data}/{shard_key(name, index)}" for index in indices)
 
 
 def find(store: str, version_id: str) -> Version | None:

@@ -16,16 +16,11 @@ from osf_pipeline.errors import InterruptedRunError
 from osf_pipeline.layout import join
 from osf_pipeline.store.encode import Box, encode_shard
 from osf_pipeline.store.files import put, take, write_json
-from osf_pipeline.store.schema import DATA, arrays
+from osf_pipeline.store.schema import DATA, arrays, shard_key
 
 COMMITS = "commits"
 WRITE_THREADS = 2
 """Arrays of a shard written at once, unless the caller brings a pool; each shard object still has one writer."""
-
-
-def shard_key(array: str, index: int) -> str:
-    """Key of one shard object inside the store; a shard spans whole frames, so only the frame axis counts."""
-    return f"{array}/c/{index}/0/0/0"
 
 
 def checksum(store_url: str, array: str, index: int) -> str:

@@ -6,7 +6,7 @@ import copy
 
 import pytest
 
-from osf_pipeline.errors import ConflictError, InputDataError, InterruptedRunError, OsfError, PartialError, RequestError
+from osf_pipeline.errors import InputDataError, InterruptedRunError, OsfError, PartialError, RequestError
 
 
 def test_the_message_names_place_value_and_next_step() -> None:
@@ -15,9 +15,7 @@ def test_the_message_names_place_value_and_next_step() -> None:
     assert isinstance(error, ValueError)
 
 
-@pytest.mark.parametrize(
-    "kind", [OsfError, RequestError, InputDataError, PartialError, InterruptedRunError, ConflictError]
-)
+@pytest.mark.parametrize("kind", [OsfError, RequestError, InputDataError, PartialError, InterruptedRunError])
 def test_an_error_crosses_a_process_boundary(kind: type[OsfError]) -> None:
     error = kind("bad", fix="Mend it.", frame=3, size=(4, 5))
     for twin in (OsfError.from_json(error.to_json()), copy.copy(error)):

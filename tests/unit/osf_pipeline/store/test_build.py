@@ -202,6 +202,23 @@ def test_neither_order_nor_interruption_nor_repetition_of_shards_changes_a_byte(
     assert found.computed == len({*order[done:]} | again)
 
 
+def test_when_keys_are_not_known_then_nothing_is_taken_over(store: str) -> None:
+    """Unknown is not equal to unknown: attempts of before keys, and shards whose files were not read yet, have none."""
+    keyless = plan(store, gain=0.25, fail_at=2)
+    for shard in keyless.shards:
+        shard["keys"] = []
+    with pytest.raises(RuntimeError, match="killed"):
+        build(keyless, run_local)
+    wanted = plan(store)
+    for shard in wanted.shards:
+        shard["keys"] = []
+    built = build(wanted, run_local)
+    assert built.computed == 3
+    np.testing.assert_array_equal(
+        contents(built.version)["color"][:, 0, 0, 0], np.array(FRAMES.frames, np.float16) * np.float16(0.5)
+    )
+
+
 def test_when_a_stored_shard_is_changed_then_verify_names_it(tmp_path: Path) -> None:
     version = build(plan(str(tmp_path / "store")), run_local).version
     shard = Path(version.data_url) / "color/c/1/0/0/0"
