@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -109,6 +109,15 @@ class FrameRange:
         """Frames a regular sequence of this step would also have, strays aside."""
         regular = set(self.frames) - set(self.strays)
         return tuple(f for f in range(min(regular), max(regular) + 1, self.step) if f not in regular)
+
+
+def stand_in(frame: int, good: Collection[int]) -> int | None:
+    """The frame that is shown in place of a bad one: the nearest good one before it, or else the first good one.
+
+    >>> stand_in(5, [1, 3, 7]), stand_in(0, [1, 3, 7]), stand_in(5, [])
+    (3, 1, None)
+    """
+    return max((other for other in good if other < frame), default=min(good, default=None))
 
 
 @dataclass(frozen=True, order=True)

@@ -19,6 +19,7 @@ from osf_pipeline.exr.header import Header, read_header
 from osf_pipeline.exr.read import listing, read_exr
 from osf_pipeline.exr.sequence import find_sequence
 from osf_pipeline.layout import Layout
+from osf_pipeline.shots import stand_in
 from osf_pipeline.store.version import Version
 
 
@@ -63,7 +64,9 @@ class Sources:
             InputDataError: when the file is gone or is not the ingested one.
         """
         if frame in self.bad:
-            frame = self._stand_in(frame)
+            shown = stand_in(frame, self.contents.keys() - self.bad)
+            assert shown is not None, "a store has more good frames than bad ones"
+            frame = shown
         url = self.urls.get(frame)
         if url is None:
             raise InputDataError(
@@ -82,11 +85,6 @@ class Sources:
             )  # fmt: skip
         channels = {plain: image.channels[full] for plain, full in names.items()}
         return Copied(image.window, channels, id_manifests(image.header, names.values()))
-
-    def _stand_in(self, frame: int) -> int:
-        """The good frame before a bad one, or else the first, as ingest chooses it."""
-        good = sorted(self.contents.keys() - self.bad)
-        return max((f for f in good if f < frame), default=good[0])
 
     def _chosen(self, header: Header, view: str) -> dict[str, str]:
         """Name in the delivery to full name in the source."""

@@ -32,7 +32,7 @@ from osf_pipeline.exr.write import Window
 from osf_pipeline.ingest.frames import STATUSES, Fault, Shot
 from osf_pipeline.ingest.worker import frame_keys
 from osf_pipeline.layout import Layout, join
-from osf_pipeline.shots import FrameRange, Shard, shards
+from osf_pipeline.shots import FrameRange, Shard, shards, stand_in
 from osf_pipeline.store.build import Conclusion, Plan
 from osf_pipeline.store.files import names, take, write_bytes, write_json
 from osf_pipeline.store.identity import identity
@@ -221,11 +221,11 @@ class IngestPlan:
             return dict(faults)
         good = [frame for frame in self.frames if frame not in faults]
 
-        def stand_in(frame: int) -> tuple[int, str] | None:
-            chosen = max((f for f in good if f < frame), default=min(good, default=None))
+        def shown(frame: int) -> tuple[int, str] | None:
+            chosen = stand_in(frame, good)
             return None if chosen is None else (chosen, self.urls[chosen])
 
-        return {frame: replace(fault, stand_in=stand_in(frame)) for frame, fault in faults.items()}
+        return {frame: replace(fault, stand_in=shown(frame)) for frame, fault in faults.items()}
 
     def faults(self, commits: list[Json]) -> dict[int, Fault]:
         """All bad frames of the shot, as headers and shards found them.
