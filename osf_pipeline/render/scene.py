@@ -12,8 +12,10 @@ from functools import cached_property
 import numpy as np
 from scipy import ndimage
 
+from osf_pipeline.character.character import Character
 from osf_pipeline.config import Camera, Vec3
 from osf_pipeline.errors import RequestError
+from osf_pipeline.motion.clip import Performance
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,68 @@ class SurfacePoints:
     weights: np.ndarray
 
 
+@dataclass(frozen=True)
+class Placement:
+    """Where an actor or prop stands: scaled, turned about +y, then moved.
+
+    Attributes:
+        position: world place of the rest pose's origin.
+        turn: degrees about +y; positive turns the front (+z) towards +x.
+        scale: scene units for one unit of the rest pose.
+    """
+
+    position: Vec3 = (0, 0, 0)
+    turn: float = 0
+    scale: float = 1
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """(3, 4) float64: linear part and translation."""
+        c, s = np.cos(np.radians(self.turn)), np.sin(np.radians(self.turn))
+        linear = self.scale * np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
+        return np.concatenate([linear, np.array(self.position, np.float64)[:, None]], axis=1)
+
+    def __call__(self, points: np.ndarray) -> np.ndarray:
+        """(N, 3) world positions of (N, 3) points."""
+        matrix = self.matrix
+        return points @ matrix[:, :3].T + matrix[:, 3]
+
+
+@dataclass(frozen=True)
+class Skinned:
+    """Pose of a character by frame; exported as a skin.
+
+    Attributes:
+        rows: frame number to row of the performance.
+    """
+
+    character: Character
+    performance: Performance
+    rows: Mapping[int, int]
+    placement: Placement = Placement()
+
+    def __call__(self, frame: int) -> np.ndarray:
+        row = self.rows[frame]
+        return self.placement(self.character.posed(self.performance.rotation[row], self.performance.position[row]))
+
+
+@dataclass(frozen=True)
+class Rigid:
+    """Pose of a stiff prop by frame; exported as an animated node.
+
+    Attributes:
+        rest: (V, 3) vertices.
+        rotation, position: frame number to (3, 3) and (3,).
+    """
+
+    rest: np.ndarray
+    rotation: Mapping[int, np.ndarray]
+    position: Mapping[int, np.ndarray]
+
+    def __call__(self, frame: int) -> np.ndarray:
+        return self.rest @ self.rotation[frame].T + self.position[frame]
+
+
 SurfaceColor = Callable[[SurfacePoints], np.ndarray]
 """Scene-linear (N, 3) reflectance of surface points."""
 
@@ -48,6 +112,7 @@ class Mesh:
         object_id: 1..65535.
         pose: frame number to (V, 3) world positions.
         color: reflectance of its surface.
+        uv: (F, 3, 2) texture coordinates of the faces' corners, u right, v down, 0..1; None where it has none.
     """
 
     rest: np.ndarray
@@ -56,6 +121,7 @@ class Mesh:
     object_id: int
     pose: Callable[[int], np.ndarray]
     color: SurfaceColor
+    uv: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""A drawing made into a body: mesh, parts, skeleton and texture that a renderer can pose."""

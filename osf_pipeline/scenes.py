@@ -1,0 +1,110 @@
+"""`scene.yaml`: who moves how, seen from where, in which light; what `osf render` makes a shot of.
+
+Belongs here: the keys of that file and their meaning. Does not: geometry (`render`), motion (`motion`), what a shot is
+once it is rendered (`config.ShotConfig`).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from osf_pipeline.config import Camera, Strict, Vec3
+
+
+class Actor(Strict):
+    """One character on the stage.
+
+    Attributes:
+        character: name under the layout's characters; also its object name, so `styles` of the shot find it.
+        motion: a built-in motion (`walk`, `wave`, `jump`, `cross_arms`, `turn`), or a file under the layout's motions.
+        first: seconds into the motion at the shot's first frame.
+        speed: of playing; 2 is twice as fast.
+        position, turn, scale: as in `render.scene.Placement`.
+        style: name of the style; the character's own when absent.
+    """
+
+    character: str
+    motion: str = "walk"
+    first: float = Field(0, ge=0)
+    speed: float = Field(1, gt=0)
+    position: Vec3 = (0, 0, 0)
+    turn: float = 0
+    scale: float = Field(1, gt=0)
+    style: str | None = None
+
+
+class Prop(Strict):
+    """A stiff thing, with or without movement; it passes through unstylized.
+
+    Attributes:
+        size: scene units of its box, x, y, z.
+        color: display colour, `#rrggbb`.
+        path: places of its centre, spread evenly over the shot; straight between them.
+        spin: degrees about its z axis from the first frame to the last.
+    """
+
+    name: str
+    shape: Literal["ball", "box", "pole"] = "ball"
+    size: Vec3 = (0.3, 0.3, 0.3)
+    color: str = "#8a8a8a"
+    path: tuple[Vec3, ...] = Field(((0, 0, 0),), min_length=1)
+    spin: float = 0
+
+
+class CameraMove(Strict):
+    """A camera by its aim: it looks from `position` to `target`, straight between the keys that are given.
+
+    Attributes:
+        projection, scale, fov: as in `config.Camera`; one value, or several spread evenly over the shot.
+        position, target: world places, spread evenly over the shot.
+    """
+
+    projection: Literal["ortho", "persp"] = "ortho"
+    scale: tuple[float, ...] = (2.4,)
+    fov: tuple[float, ...] = (35.0,)
+    position: tuple[Vec3, ...] = ((0, 0.9, 5),)
+    target: tuple[Vec3, ...] = ((0, 0.9, 0),)
+
+
+class Sun(Strict):
+    """One soft directional light, with or without the shadows it throws.
+
+    Attributes:
+        towards: direction from the scene to the light; any length but 0.
+        ambient, shade: as in `render.scene.Light`.
+        shadows: surfaces hide it from each other; written as the buffer `shadow` either way.
+    """
+
+    towards: Vec3 = (-0.48, 0.64, 0.6)
+    ambient: float = Field(0.42, ge=0, le=1)
+    shade: Vec3 = (0.82, 0.86, 1.0)
+    shadows: bool = True
+
+
+class SceneConfig(Strict):
+    """`scene.yaml`.
+
+    Attributes:
+        frames: studio range to render.
+        fps: frames a second; motions are resampled to it.
+        width, height: pixels.
+        camera: by its aim, one pose for the whole shot, or one per frame number.
+        light: absent for flat, unlit colour.
+        ground: show a plane at y = 0.
+        supersample: odd number of samples a pixel and axis behind the filtered colour.
+        renderer: `raycast`, or the name of a registered renderer (`blender`).
+    """
+
+    actors: tuple[Actor, ...] = Field(min_length=1)
+    props: tuple[Prop, ...] = ()
+    frames: str = "1001-1048"
+    fps: float = Field(24, gt=0)
+    width: int = Field(512, ge=16)
+    height: int = Field(512, ge=16)
+    camera: CameraMove | Camera | dict[int, Camera] = CameraMove()
+    light: Sun | None = None
+    ground: bool = False
+    supersample: int = Field(3, ge=1)
+    renderer: str = "raycast"
