@@ -55,6 +55,22 @@ class Layout:
     def style(self, style: str) -> str:
         return join(self.root, "styles", check_name("style", style))
 
+    def drawing(self, character: str) -> str:
+        """A drawing as the artist gave it: the picture, perhaps its mask and joints."""
+        return join(self.root, "drawings", check_name("character", character))
+
+    def character(self, character: str) -> str:
+        """Versions of the character made from a drawing."""
+        return join(self.root, "characters", check_name("character", character))
+
+    def motions(self) -> str:
+        """Motion files: BVH, glTF."""
+        return join(self.root, "motions")
+
+    def scene(self, shot: str) -> str:
+        """Who moves how in a shot that is rendered here."""
+        return join(self.root, "scenes", f"{check_name('shot', shot)}.yaml")
+
     def config(self, shot: str) -> str:
         """Where detection writes its findings for a shot without its own shot.yaml."""
         return join(self.root, "config", f"{check_name('shot', shot)}.yaml")
@@ -74,6 +90,9 @@ class Layout:
     def truth(self, shot: str) -> str:
         """Styled truth of generated shots; absent for a studio's own."""
         return join(self.root, "truth", check_name("shot", shot))
+
+    def drawings(self) -> list[str]:
+        return self._children("drawings")
 
     def shots(self) -> list[str]:
         return self._children("renders")
