@@ -1,4 +1,4 @@
-"""Strict, frozen descriptions of shots and styles, as users write them in `shot.yaml` and `style.yaml`.
+"""Strict, frozen descriptions as users write them in `shot.yaml`, `style.yaml` and `character.yaml`.
 
 Belongs here: the keys of those files and their meaning. Does not: recipes of a stage (each stage owns its own), paths
 (`layout`).
@@ -220,11 +220,14 @@ class Exemplar(Source):
         keyframe: EXR file beside style.yaml (or absolute, or a URL) with the G-buffer the drawing was made on.
         drawing: PNG, sRGB, straight alpha, registered pixel for pixel to the keyframe.
         mask: optional PNG; white where the drawing is to be learnt.
+        strip: optional JSON beside its PNG: the drawing's outline, straightened (`drawing.strip`), in pixels of the
+            drawing.
     """
 
     keyframe: str
     drawing: str
     mask: str | None = None
+    strip: str | None = None
 
 
 class StyleConfig(Strict):
@@ -249,6 +252,23 @@ class StyleConfig(Strict):
         if info.data.get("ocio") is None:
             network_space(name)
         return name
+
+
+class CharacterConfig(Strict):
+    """`character.yaml` beside a drawing; every key may be left out, and so may the file.
+
+    Attributes:
+        drawing: file name of the picture; else `drawing.*` or `texture.png`.
+        mask: file name of a picture that is white where the figure is; else `mask.png` where there is one, else the
+            drawing's own alpha, else the figure is found on its paper.
+        joints: file name of the joints; else `char_cfg.yaml` where there is one, else joints are estimated.
+        license: of the drawing; it travels with what is learnt from it.
+    """
+
+    drawing: str | None = None
+    mask: str | None = None
+    joints: str | None = None
+    license: str = "unstated"
 
 
 def load_yaml(url: str, model: type[T]) -> T:

@@ -59,6 +59,29 @@ class StageResult:
 
 
 @dataclass(frozen=True)
+class BuiltCharacter:
+    """One character, made from its drawing.
+
+    Attributes:
+        id: identity of the version.
+        url: its folder.
+        style: folder of the style it gives.
+        reused: True when nothing had to be done.
+        metadata: numbers, short strings and findings.
+        preview_png: a small picture.
+    """
+
+    character: str
+    id: str
+    url: str
+    style: str
+    reused: bool
+    seconds: float
+    metadata: dict[str, Any] = field(default_factory=dict)
+    preview_png: bytes | None = None
+
+
+@dataclass(frozen=True)
 class TrainedStyle:
     """One trained and registered style model.
 
