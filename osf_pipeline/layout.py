@@ -33,6 +33,13 @@ def local_path(url: str) -> Path | None:
     return Path(path) if "file" in (fs.protocol if isinstance(fs.protocol, tuple) else (fs.protocol,)) else None
 
 
+def exists(url: str) -> bool:
+    """Whether there is a file or folder at a URL."""
+    fs, path = fsspec.core.url_to_fs(url)
+    found: bool = fs.exists(path)
+    return found
+
+
 @dataclass(frozen=True)
 class Layout:
     """The folders of one project."""
@@ -118,12 +125,11 @@ class Layout:
         Raises:
             RequestError: for an unknown shot or a bad file.
         """
-        fs, path = fsspec.core.url_to_fs(self.renders(shot))
-        if not fs.exists(path):
+        if not exists(self.renders(shot)):
             known = ", ".join(self.shots()) or "none"
             raise RequestError("unknown shot", shot=shot, folder=self.renders(shot), fix=f"Shots found: {known}.")
         for url in (join(self.renders(shot), "shot.yaml"), self.config(shot)):
-            if fs.exists(fsspec.core.url_to_fs(url)[1]):
+            if exists(url):
                 return load_yaml(url, ShotConfig)
         return ShotConfig()
 
@@ -133,8 +139,7 @@ class Layout:
             RequestError: for an unknown style or a bad file.
         """
         url = join(self.style(style), "style.yaml")
-        fs, path = fsspec.core.url_to_fs(url)
-        if not fs.exists(path):
+        if not exists(url):
             known = ", ".join(self.styles()) or "none"
             raise RequestError("unknown style", style=style, file=url, fix=f"Styles found: {known}.")
         return load_yaml(url, StyleConfig)
