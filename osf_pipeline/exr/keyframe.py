@@ -5,19 +5,15 @@ Belongs here: reading single frames as canonical buffers. Does not: sequences (`
 
 from __future__ import annotations
 
-import io
 from dataclasses import replace
 
-import fsspec
 import numpy as np
-import PIL.Image
-import PIL.ImageCms
 
 from osf_pipeline.buffers import GBUFFER
 from osf_pipeline.colorspaces.source import input_color
 from osf_pipeline.colorspaces.spaces import LINEAR_REC709, SPACES, Space, convert
 from osf_pipeline.config import Exemplar
-from osf_pipeline.errors import InputDataError
+from osf_pipeline.drawing.picture import read_pixels
 from osf_pipeline.exr.adapters import map_buffers
 from osf_pipeline.exr.convert import canonical, trim_to_figure
 from osf_pipeline.exr.header import Header, read_header
@@ -66,40 +62,13 @@ def _frame_number(header: Header) -> int:
 def read_drawing(url: str, space: Space = LINEAR_REC709) -> np.ndarray:
     """(4, y, x) float32 RGBA in 0..1, straight alpha; alpha is 1 where the picture has none.
 
-    The picture is sRGB; one with an ICC profile of another space, such as Display P3, is converted first.
-
     Args:
         space: gives the primaries of the result; its curve is that of sRGB in any case.
 
     Raises:
-        InputDataError: when the file is missing or no picture.
+        InputDataError: as `read_pixels`.
     """
-    fs, path = fsspec.core.url_to_fs(url)
-    try:
-        with PIL.Image.open(io.BytesIO(fs.cat_file(path))) as picture:
-            pixels = np.asarray(_in_srgb(picture).convert("RGBA"), np.float32) / 255
-    except (FileNotFoundError, PIL.UnidentifiedImageError, PIL.ImageCms.PyCMSError, OSError) as error:
-        raise InputDataError(
-            "the drawing cannot be read",
-            file=url,
-            problem=str(error)[:200],
-            fix="Give a PNG registered to the keyframe.",
-        ) from error
+    pixels, _ = read_pixels(url)
     drawing = np.ascontiguousarray(pixels.transpose(2, 0, 1))
     drawing[:3] = convert(drawing[:3], SPACES["srgb"], replace(space, transfer="srgb")).clip(0, 1)
     return drawing
-
-
-def _in_srgb(picture: PIL.Image.Image) -> PIL.Image.Image:
-    """Grey pictures are masks as much as drawings: they keep their values."""
-    icc = picture.info.get("icc_profile")
-    if icc is None or "RGB" not in picture.mode:
-        return picture
-    profile = PIL.ImageCms.ImageCmsProfile(io.BytesIO(icc))
-    if "sRGB" in PIL.ImageCms.getProfileDescription(profile):
-        return picture
-    converted = PIL.ImageCms.profileToProfile(
-        picture, profile, PIL.ImageCms.createProfile("sRGB"), PIL.ImageCms.Intent.RELATIVE_COLORIMETRIC
-    )
-    assert converted is not None  # None only when converting in place
-    return converted

@@ -252,5 +252,5 @@ def test_keyframe_and_drawing(tmp_path: Path, figure) -> None:
     drawing = read_drawing(str(tmp_path / "drawing.png"))
     assert (drawing.shape, drawing.dtype) == ((4, 96, 128), np.float32)
     np.testing.assert_allclose(drawing[:, 0, 0], [0.2, 0.2, 0.2, 1])
-    with pytest.raises(InputDataError, match="drawing cannot be read"):
+    with pytest.raises(InputDataError, match="picture cannot be read"):
         read_drawing(str(tmp_path / "key.exr"))
