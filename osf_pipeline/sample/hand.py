@@ -5,6 +5,7 @@ Belongs here: the line layer. Does not: finding contours (`contours`) or the col
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,16 +17,67 @@ from osf_pipeline.sample.noise import field, smoothstep
 from osf_pipeline.sample.paint import PAPER, linear
 
 REFERENCE_WIDTH = 384
-"""Picture width for which pen sizes are stated; they scale with the picture."""
+"""Width of the sample's picture for which pen sizes are stated; they scale with the picture."""
+
+PEN_UNIT = REFERENCE_WIDTH / 2.2
+"""Pixels of one scene unit on that picture; a picture of another scale draws at `pixels per unit / PEN_UNIT`."""
 
 REACH = 0.14
 """Scene units of rest distance over which a pixel still lies on the surface beside its contour."""
 
-INKS = linear("#2b1d1f"), linear("#1d2a52"), linear("#5a2a20")
-"""Sepia black, indigo and burnt umber."""
 
-INDIGO_PARTS = (1, 2, 4, 5, 7, 8)
-"""Parts outlined with the indigo pen: tunic and sleeves."""
+@dataclass(frozen=True)
+class Hand:
+    """How one person draws an outline. Lengths in pixels at `REFERENCE_WIDTH`, colours display-encoded.
+
+    Attributes:
+        width: of the line, from the contour inwards; `swell` and `tremor` vary it over long and short stretches,
+            within `limits`.
+        darkness: opacity of the ink; up to about twice `fade` is lost where the pen hurries, never below `faintest`.
+        ink: of the line. Parts in `accent_parts` are drawn with `accent`.
+        stray: share of `stray_ink` that comes and goes in the ink.
+        overshoot: how far the line reaches beyond the contour, in the mean; `wander` moves the whole line off the
+            contour and back.
+        rough: height of the ragged edge; `rough_frequency` its lattice points a scene unit.
+        dry: opacity lost where the ink runs dry; `tooth`: opacity lost in the valleys of the paper.
+        bare: width of the strip that the colour leaves bare here and there beside the line.
+        second: width of a second, lighter stroke; `second_offset` inwards of the first, `second_rare` in standard
+            deviations how seldom it is set: -2 is always, 2 nearly never.
+        second_darkness: its opacity.
+    """
+
+    width: float = 3.6
+    swell: float = 1.0
+    tremor: float = 0.45
+    limits: tuple[float, float] = (2.4, 6.5)
+    darkness: float = 0.975
+    fade: float = 0.05
+    faintest: float = 0.84
+    ink: str = "#2b1d1f"
+    accent: str = "#1d2a52"
+    accent_parts: tuple[int, ...] = ()
+    stray_ink: str = "#5a2a20"
+    stray: float = 0.28
+    overshoot: float = 0.35
+    wander: float = 0.0
+    rough: float = 0.0
+    rough_frequency: float = 120.0
+    dry: float = 0.3
+    tooth: float = 0.0
+    bare: float = 1.9
+    second: float = 1.1
+    second_offset: float = 1.6
+    second_rare: float = 0.85
+    second_darkness: float = 0.5
+
+    @property
+    def reach(self) -> float:
+        """Pixels at `REFERENCE_WIDTH` beyond which this hand puts no ink."""
+        return 2 * self.limits[1] + 3 * self.wander
+
+
+SAMPLE_HAND = Hand(accent_parts=(1, 2, 4, 5, 7, 8))
+"""The sample's: sepia black going over into burnt umber, indigo for tunic and sleeves."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +91,7 @@ class Stroke:
         ink: (N, 3) scene-linear.
         bare: width of the strip that the colour leaves bare beside the line; 0 where it meets the line.
         second, second_width: place (inwards) and width of a lighter second stroke; width 0 where there is none.
+        wander: how far outwards the whole line lies off the contour.
     """
 
     width: np.ndarray
@@ -48,9 +101,10 @@ class Stroke:
     bare: np.ndarray
     second: np.ndarray
     second_width: np.ndarray
+    wander: np.ndarray
 
 
-def pen(rest: np.ndarray, part: np.ndarray, gap: np.ndarray, seed: int, scale: float) -> Stroke:
+def pen(rest: np.ndarray, part: np.ndarray, gap: np.ndarray, hand: Hand, seed: int, scale: float) -> Stroke:
     """How the hand draws at contour samples; anchored to the surface, so it holds from frame to frame.
 
     Args:
@@ -61,45 +115,57 @@ def pen(rest: np.ndarray, part: np.ndarray, gap: np.ndarray, seed: int, scale: f
     """
     swell, press, hurry = field(rest, 5, seed), field(rest, 13, seed + 1), field(rest, 3.2, seed + 2)
     taper = smoothstep(GAP, 4 * GAP, gap)
-    width = np.clip(3.6 + 1.0 * swell + 0.45 * press, 2.4, 6.5) * (0.35 + 0.65 * taper)
-    darkness = np.clip(0.975 - 0.05 * np.maximum(hurry, 0) + 0.02 * press, 0.84, 1) * (0.5 + 0.5 * taper)
+    width = np.clip(hand.width + hand.swell * swell + hand.tremor * press, *hand.limits) * (0.35 + 0.65 * taper)
+    faded = hand.darkness - hand.fade * np.maximum(hurry, 0) + 0.02 * press
+    darkness = np.clip(faded, hand.faintest, 1) * (0.5 + 0.5 * taper)
     mix = smoothstep(-0.9, 0.9, field(rest, 2.3, seed + 3))[:, None]
-    base = np.where(np.isin(part, INDIGO_PARTS)[:, None], INKS[1], INKS[0])
+    base = np.where(np.isin(part, hand.accent_parts)[:, None], linear(hand.accent), linear(hand.ink))
     stray = smoothstep(0.5, 0.9, field(rest, 4.2, seed + 4))
-    again = smoothstep(0.85, 1.25, field(rest, 3.6, seed + 5)) * taper
+    again = smoothstep(hand.second_rare, hand.second_rare + 0.4, field(rest, 3.6, seed + 5)) * taper
     return Stroke(
         width=scale * width,
-        overshoot=scale * np.clip(0.35 + 0.35 * field(rest, 9, seed + 6), 0, 1.1),
+        overshoot=scale * np.clip(hand.overshoot + hand.overshoot * field(rest, 9, seed + 6), 0, 1.1),
         darkness=darkness,
-        ink=0.72 * base + 0.28 * (mix * INKS[2] + (1 - mix) * base),
-        bare=scale * 1.9 * stray,
-        second=scale * (width + 1.6 + 1.3 * np.abs(field(rest, 6, seed + 7))),
-        second_width=scale * 1.1 * again,
+        ink=(1 - hand.stray) * base + hand.stray * (mix * linear(hand.stray_ink) + (1 - mix) * base),
+        bare=scale * hand.bare * stray,
+        second=scale * (width + hand.second_offset + 1.3 * np.abs(field(rest, 6, seed + 7))),
+        second_width=scale * hand.second * again,
+        wander=scale * hand.wander * field(rest, 2.6, seed + 10) if hand.wander else np.zeros(len(rest)),
     )
 
 
-def draw_line(contours: Contours, supersample: int, size: tuple[int, int], seed: int) -> np.ndarray:
+def draw_line(
+    contours: Contours,
+    supersample: int,
+    size: tuple[int, int],
+    scale: float,
+    seed: int,
+    hands: Mapping[int, Hand],
+) -> np.ndarray:
     """(4, y, x) float32 premultiplied scene-linear line layer of one frame.
 
     Each sample near a contour is drawn by the nearest contour sample of the surface it lies on, part by part, so that
-    a line never spills on what hides its contour. Beyond the contour the pen overshoots by a pixel at most.
+    a line never spills on what hides its contour. Beyond the contour the pen overshoots by a pixel at most, unless the
+    hand wanders.
 
     Args:
         size: width, height of the picture in pixels.
+        scale: pixels of the picture for a pixel at `REFERENCE_WIDTH`.
+        hands: object id to the hand that draws it; an object without one gets no line.
     """
-    scale = size[0] / REFERENCE_WIDTH
-    owner = np.flatnonzero(contours.owner)
     shape = contours.owner.shape
     flat_rest = contours.rest.reshape(3, -1)
-    stroke = pen(flat_rest[:, owner].T, contours.part.flat[owner], contours.gap.flat[owner], seed, scale)
-    order = np.full(contours.owner.size, -1, np.int32)
-    order[owner] = np.arange(len(owner))
-    margin = int(np.ceil(13 * scale * supersample))
-
     line = np.zeros((4, contours.owner.size), np.float32)
     key = contours.object.astype(np.int64) << 16 | contours.part
-    for surface in np.unique(key.flat[owner]):
+    order = np.full(contours.owner.size, -1, np.int32)
+    for surface in np.unique(key[contours.owner]):
+        if (hand := hands.get(int(surface) >> 16)) is None:
+            continue
         seeds = contours.owner & (key == surface)
+        owner = np.flatnonzero(seeds)
+        stroke = pen(flat_rest[:, owner].T, contours.part.flat[owner], contours.gap.flat[owner], hand, seed, scale)
+        order[owner] = np.arange(len(owner))
+        margin = int(np.ceil(hand.reach * scale * supersample))
         window = _dilated_box(seeds, margin)
         distance, nearest = ndimage.distance_transform_edt(~seeds[window], return_indices=True)
         near = np.flatnonzero(distance <= margin)
@@ -108,7 +174,8 @@ def draw_line(contours: Contours, supersample: int, size: tuple[int, int], seed:
         seed_at = (
             (nearest[0].flat[near] + window[0].start) * shape[1] + nearest[1].flat[near] + window[1].start
         )  # fmt: skip
-        ink = _ink(contours, flat_rest, pixel, seed_at, order[seed_at], distance.flat[near] / supersample, stroke, seed)
+        away = distance.flat[near] / supersample
+        ink = _ink(contours, flat_rest, pixel, seed_at, order[seed_at], away, stroke, hand, seed, scale)
         stronger = ink[3] > line[3, pixel]
         line[:, pixel[stronger]] = ink[:, stronger]
 
@@ -125,7 +192,9 @@ def _ink(
     index: np.ndarray,
     distance: np.ndarray,
     stroke: Stroke,
+    hand: Hand,
     seed: int,
+    scale: float,
 ) -> np.ndarray:
     """(4, N) premultiplied ink on samples `pixel`, drawn by contour samples `at`, both flat positions in the crop."""
     behind = contours.depth.flat[pixel] - contours.depth.flat[at]
@@ -140,14 +209,20 @@ def _ink(
     anchor = np.where(on_surface, rest[:, pixel], rest[:, at]).T
     tooth = field(anchor, 62, seed + 8)
     side = side + 0.22 * tooth
+    if hand.rough:
+        side = side + scale * hand.rough * field(anchor, hand.rough_frequency, seed + 11)
+    if hand.wander:
+        side = side + stroke.wander[index]
     width, overshoot = stroke.width[index], stroke.overshoot[index]
     body = _between(side, -overshoot, width)
     dry = smoothstep(0.9, 2.2, 0.8 * field(anchor, 44, seed + 9) + 1.1 * side / np.maximum(width, 1) - 0.2)
-    alpha = body * stroke.darkness[index] * (1 - 0.3 * dry)
+    alpha = body * stroke.darkness[index] * (1 - hand.dry * dry)
     second = stroke.second_width[index]
     middle = stroke.second[index] + 0.5 * tooth
     sketch = _between(side, middle - second / 2, middle + second / 2) * np.minimum(second, 1)
-    alpha = np.maximum(alpha, 0.5 * sketch * (1 - 0.5 * dry))
+    alpha = np.maximum(alpha, hand.second_darkness * sketch * (1 - 0.5 * dry))
+    if hand.tooth:
+        alpha = alpha * (1 - hand.tooth * smoothstep(-0.3, 1.2, field(anchor, 190, seed + 12)))
     bare = 0.42 * _between(side, width - 0.5, width + stroke.bare[index]) * (stroke.bare[index] > 0.2) * (1 - alpha)
     drawn = on_surface | beyond
     alpha, bare = np.where(drawn, alpha, 0), np.where(on_surface, bare, 0)

@@ -7,7 +7,7 @@ or line (their own modules).
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,7 +27,7 @@ from osf_pipeline.render.scene import Light, Mesh, Scene
 from osf_pipeline.render.sequence import RENDERER, each_frame, frame_name, write_frame, write_shot
 from osf_pipeline.sample.contours import contour_distance, find_contours
 from osf_pipeline.sample.figure import PARTS, Body, build_body
-from osf_pipeline.sample.hand import draw_line
+from osf_pipeline.sample.hand import REFERENCE_WIDTH, SAMPLE_HAND, Hand, draw_line
 from osf_pipeline.sample.motion import REST, dance
 from osf_pipeline.sample.paint import BLUE, BallPaint, Painting
 from osf_pipeline.shots import FrameRange
@@ -276,11 +276,21 @@ def ball(radius: float, rows: int = 24) -> tuple[np.ndarray, np.ndarray]:
     return radius * np.concatenate([ring, [[0, 1, 0], [0, -1, 0]]]), faces.astype(np.int32)
 
 
-def styled_truth(frame: Frame, seed: int) -> dict[str, np.ndarray]:
-    """EXR channels of the styled truth of one frame; see `make_sample`."""
+def styled_truth(
+    frame: Frame, seed: int, hands: Mapping[int, Hand] | None = None, scale: float | None = None
+) -> dict[str, np.ndarray]:
+    """EXR channels of the styled truth of one frame; see `make_sample`.
+
+    Args:
+        hands: object id to the hand that draws its line; the sample's own draws every object by default.
+        scale: of the pen, as in `hand.draw_line`; by the picture's width by default.
+    """
     _, height, width = frame.buffers["color"].shape
     contours = find_contours(frame)
-    line = draw_line(contours, frame.hits.supersample, (width, height), seed).astype(np.float16)
+    if hands is None:
+        hands = dict.fromkeys(map(int, np.unique(contours.object)), SAMPLE_HAND)
+    scale = width / REFERENCE_WIDTH if scale is None else scale
+    line = draw_line(contours, frame.hits.supersample, (width, height), scale, seed, hands).astype(np.float16)
     fill = frame.buffers["color"]
     beauty = over(line, fill).astype(np.float16)
     layers = {"": beauty, "line.": line, "fill.": fill}
