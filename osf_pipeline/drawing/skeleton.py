@@ -3,8 +3,8 @@
 Belongs here: the tree, its file and its checks. Does not: finding joints (`estimate`, `annotate`) or bones and parts
 made from them (`osf_pipeline.character`).
 
-The file is AnimatedDrawings' (facebookresearch/AnimatedDrawings): `width` and `height` of the picture, and `skeleton`, a
-list of `{name, loc: [x, y], parent}` with one parentless root. `loc` is a pixel's index, so it is also our coordinate.
+The file is AnimatedDrawings' (facebookresearch/AnimatedDrawings): `width` and `height` of the picture, and `skeleton`,
+a list of `{name, loc: [x, y], parent}` with one parentless root. `loc` is a pixel's index, hence our coordinate.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -32,8 +32,8 @@ ASPECT = 0.01
 """Relative difference of aspect up to which a file of another size is meant for the same picture."""
 NEAR = 0.02
 """Distance from the figure, in parts of its longer side, up to which a joint outside it is only worth a word."""
-ASTRAY = 0.3
-"""Share of a bone over paper from which it is worth a word."""
+ASTRAY = 0.05
+"""Distance from the figure, in parts of its longer side, from which a bone on its way is worth a word."""
 OVER = 0.4
 """A limb that comes back to the body's axis nearer than this part of the distance at which it starts lies over it."""
 
@@ -92,8 +92,16 @@ class Skeleton:
 
         return cls(tuple(sorted(given, key=depth)))
 
+    def scaled(self, across: float, down: float) -> Skeleton:
+        """On the same picture with so many times the pixels along x and y; its corner stays where it is."""
+        if across == down == 1:
+            return self
+        return Skeleton(
+            tuple(replace(j, x=(j.x + 0.5) * across - 0.5, y=(j.y + 0.5) * down - 0.5) for j in self.joints)
+        )
+
     def limbs(self) -> tuple[tuple[Joint, ...], ...]:
-        """Unbranched chains that end at a tip, from their first joint outwards: shoulder, elbow, hand; or neck alone."""
+        """Unbranched chains up to a tip, from their first joint outwards: shoulder, elbow, hand; or neck alone."""
         chains = []
         for tip in self.joints:
             if tip.parent is None or self.children(tip.name):
@@ -126,7 +134,7 @@ def _check_tree(joints: tuple[Joint, ...]) -> None:
     if len(roots) != 1:
         raise InputDataError(
             "a skeleton has exactly one root", roots=roots,
-            fix="Give every joint but one, the pelvis, a parent." if roots else "Give one joint, the pelvis, no parent.",
+            fix="Give the pelvis no parent, and every other joint one.",
         )  # fmt: skip
     for joint in joints:
         if joint.parent is not None and joint.parent not in counts:
@@ -176,10 +184,7 @@ def parse(data: Any, size: tuple[int, int]) -> Skeleton:
         raise InputDataError("no list `skeleton` of joints", fix="Write it as AnimatedDrawings' char_cfg.yaml has it.")
     across, down = _scale(data, size)
     joints = (_joint(entry, number) for number, entry in enumerate(data["skeleton"]))
-    # Half a pixel to a corner and back: the corner of the picture, not the first pixel's centre, stays where it is.
-    return Skeleton.of(
-        replace(joint, x=(joint.x + 0.5) * across - 0.5, y=(joint.y + 0.5) * down - 0.5) for joint in joints
-    )
+    return Skeleton.of(joints).scaled(across, down)
 
 
 def _scale(data: Mapping[str, Any], size: tuple[int, int]) -> tuple[float, float]:
@@ -282,16 +287,21 @@ def findings(skeleton: Skeleton, mask: np.ndarray) -> tuple[Finding, ...]:
     if not len(rows):
         raise InputDataError("the mask shows no figure", fix="Give a mask that is white on the figure.")
     longer = int(max(np.ptp(rows), np.ptp(columns))) + 1
-    found = [*_outside(skeleton, mask, longer), *_short(skeleton), *_hidden(skeleton), *_astray(skeleton, mask)]
+    gaps = ndimage.distance_transform_edt(~mask)
+    found = [
+        *_outside(skeleton, gaps, longer),
+        *_short(skeleton),
+        *_hidden(skeleton),
+        *_astray(skeleton, gaps, longer),
+    ]
     return tuple(sorted(found, key=lambda finding: finding.severity))
 
 
-def _outside(skeleton: Skeleton, mask: np.ndarray, longer: int) -> Iterator[Finding]:
-    gaps = ndimage.distance_transform_edt(~mask)
+def _outside(skeleton: Skeleton, gaps: np.ndarray, longer: int) -> Iterator[Finding]:
     for joint in skeleton.joints:
-        row, column = _pixel(joint.x, joint.y, mask)
+        row, column = _pixel(joint.x, joint.y, gaps)
         gap = float(gaps[row, column]) + math.hypot(joint.x - column, joint.y - row)
-        if mask[row, column] and gap < 1:
+        if gap < 1:
             continue
         what = f"{joint.name} at ({joint.x:g}, {joint.y:g}) lies {gap:.0f} pixels outside the figure"
         far = gap > NEAR * longer
@@ -299,9 +309,9 @@ def _outside(skeleton: Skeleton, mask: np.ndarray, longer: int) -> Iterator[Find
         yield Finding("error" if far else "warning", what, (joint.name,), fix)
 
 
-def _pixel(x: float, y: float, mask: np.ndarray) -> tuple[int, int]:
+def _pixel(x: float, y: float, pixels: np.ndarray) -> tuple[int, int]:
     """Row and column of the pixel nearest to a place."""
-    height, width = mask.shape
+    height, width = pixels.shape
     return min(max(round(y), 0), height - 1), min(max(round(x), 0), width - 1)
 
 
@@ -323,7 +333,7 @@ def _hidden(skeleton: Skeleton) -> Iterator[Finding]:
     fix = "Draw the figure in an A- or T-pose, arms and legs apart; or move the joints if they are wrong."
     limbs = [limb for limb in skeleton.limbs() if len(limb) > 1]
     for one, other in combinations(limbs, 2):
-        if any(_cross(*a, *b) for a in zip(one, one[1:], strict=False) for b in zip(other, other[1:], strict=False)):
+        if any(_cross(*a, *b) for a in pairwise(one) for b in pairwise(other)):
             what = f"the limbs of {one[-1].name} and {other[-1].name} cross: the drawing hides part of the body"
             yield Finding("error", what, (one[-1].name, other[-1].name), fix)
     loose = {joint.name for limb in limbs for joint in limb[1:]}
@@ -332,7 +342,7 @@ def _hidden(skeleton: Skeleton) -> Iterator[Finding]:
         own = {limb[0].name, limb[0].parent}
         for parent, joint in trunk:
             apart = own.isdisjoint((parent.name, joint.name))
-            crosses = apart and any(_cross(a, b, parent, joint) for a, b in zip(limb, limb[1:], strict=False))
+            crosses = apart and any(_cross(a, b, parent, joint) for a, b in pairwise(limb))
             if crosses or _over(limb, parent, joint):
                 what = (
                     f"the limb of {limb[-1].name} lies over the body between {parent.name} and {joint.name}: "
@@ -372,13 +382,12 @@ def _cross(a: Joint, b: Joint, c: Joint, d: Joint) -> bool:
     return side(a, b, c) * side(a, b, d) < 0 and side(c, d, a) * side(c, d, b) < 0
 
 
-def _astray(skeleton: Skeleton, mask: np.ndarray) -> Iterator[Finding]:
+def _astray(skeleton: Skeleton, gaps: np.ndarray, longer: int) -> Iterator[Finding]:
     """Bones of limbs that leave the figure on their way: joints of a bent limb too far apart, or of another limb."""
     for limb in skeleton.limbs():
-        for a, b in zip(limb, limb[1:], strict=False):
-            steps = max(2, round(math.dist((a.x, a.y), (b.x, b.y))))
-            places = [_pixel(a.x + (b.x - a.x) * t, a.y + (b.y - a.y) * t, mask) for t in np.linspace(0, 1, steps)]
-            share = 1 - sum(bool(mask[place]) for place in places) / steps
-            if share > ASTRAY:
-                what = f"{share:.0%} of the bone from {a.name} to {b.name} lies outside the figure"
+        for a, b in pairwise(limb):
+            steps = np.linspace(0, 1, 2 + round(math.dist((a.x, a.y), (b.x, b.y))))
+            gap = max(gaps[_pixel(a.x + (b.x - a.x) * t, a.y + (b.y - a.y) * t, gaps)] for t in steps)
+            if gap > ASTRAY * longer:
+                what = f"the bone from {a.name} to {b.name} leaves the figure by {gap:.0f} pixels"
                 yield Finding("warning", what, (a.name, b.name), "Check that both joints are on the same limb.")
