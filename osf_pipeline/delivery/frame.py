@@ -91,19 +91,25 @@ class FrameWriter:
         if self.exact:
             fill = self.gbuffer.read(position, position + 1, ("color",))["color"][0]
             layers = {**layers, "fill": fill, "beauty": over(layers["line"], fill)}
-        source = self.headers.get(frame, {})
         return write_layers(
             join(self.url, "exr", f"{self.shot}.{frame:04d}.exr"),
             {name: self.color.convert(values) if len(values) == 4 else values for name, values in layers.items()},
             tuple(self.facts["window"]),
-            data_window=tuple(self.facts["data_windows"][position]),
-            display_window=tuple(self.facts["display_window"]),
-            pixel_aspect=self.facts["pixel_aspect"],
-            attributes={**self.provenance, "osf:frame": frame, "osf:source": self.contents[str(frame)]},
-            source=tagged(source, self.color.attributes),
+            **self.header(position),
             naming=self.naming,
-            copied=self.sources.read(frame, source) if self.sources else None,
+            copied=self.sources.read(frame, self.headers.get(frame, {})) if self.sources else None,
         )
+
+    def header(self, position: int) -> dict[str, Any]:
+        """Windows and attributes of a file made of the frame at a position; arguments of `layers.write_planes`."""
+        frame = self.version.frames[position]
+        return {
+            "data_window": tuple(self.facts["data_windows"][position]),
+            "display_window": tuple(self.facts["display_window"]),
+            "pixel_aspect": self.facts["pixel_aspect"],
+            "attributes": {**self.provenance, "osf:frame": frame, "osf:source": self.contents[str(frame)]},
+            "source": tagged(self.headers.get(frame, {}), self.color.attributes),
+        }
 
 
 def tagged(source: Attributes, color: Mapping[str, Any]) -> dict[str, tuple[str, bytes]]:

@@ -112,17 +112,51 @@ def write_layers(
     Raises:
         RequestError: when the data window does not lie in the window.
     """
-    naming, source = naming or Naming(), source or {}
-    if not _holds(window, data_window):
-        raise RequestError("the data window lies outside the arrays", window=data_window, fix="Ingest the shot again.")
-    data_window = _grown(data_window, layers["beauty"][3] > 0, window)
-    if copied:
-        data_window = _union(data_window, copied.window)
+    naming = naming or Naming()
     channels: dict[str, np.ndarray] = {}
     for name in LAYERS:
         types: Sequence[str] = naming.types if name == "beauty" else ("float16",) * LAYERS[name].count
         for channel, plane, dtype in zip(naming.channels(name), layers[name], types, strict=True):
-            channels[channel] = _typed(place(plane, window, data_window, 0), dtype)
+            channels[channel] = typed(plane, dtype)
+    return write_planes(
+        url,
+        channels,
+        window,
+        covered=layers["beauty"][3] > 0,
+        data_window=data_window,
+        display_window=display_window,
+        pixel_aspect=pixel_aspect,
+        attributes=attributes,
+        source=source,
+        copied=copied,
+    )
+
+
+def write_planes(
+    url: str,
+    channels: Mapping[str, np.ndarray],
+    window: Window,
+    *,
+    covered: np.ndarray,
+    data_window: Window,
+    display_window: Window,
+    pixel_aspect: float,
+    attributes: Mapping[str, Any],
+    source: Attributes | None = None,
+    copied: Copied | None = None,
+) -> int:
+    """As `write_layers`, any channels: full name to a (y, x) array over `window`.
+
+    Args:
+        covered: (y, x) bool, pixels for which the data window grows.
+    """
+    if not _holds(window, data_window):
+        raise RequestError("the data window lies outside the arrays", window=data_window, fix="Ingest the shot again.")
+    source = source or {}
+    data_window = _grown(data_window, covered, window)
+    if copied:
+        data_window = _union(data_window, copied.window)
+    channels = {name: place(plane, window, data_window, 0) for name, plane in channels.items()}
     if copied:
         further = {name: place(plane, copied.window, data_window, 0) for name, plane in copied.channels.items()}
         channels = {**further, **channels}
@@ -139,7 +173,7 @@ def write_layers(
     return len(data)
 
 
-def _typed(plane: np.ndarray, dtype: str) -> np.ndarray:
+def typed(plane: np.ndarray, dtype: str) -> np.ndarray:
     """In a dtype; what half cannot hold becomes its largest number."""
     if dtype == "float16" and plane.dtype != np.float16:
         plane = np.clip(plane, -HALF_MAX, HALF_MAX)
