@@ -6,6 +6,7 @@ Belongs here: what each buffer is, computed exactly from the hits. Does not: fil
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -17,21 +18,30 @@ SUPERSAMPLE = 3
 """Samples a pixel and axis behind the filtered colour."""
 
 
+SAMPLES_AT_ONCE = 1 << 16
+"""Samples that are coloured together: few enough for a processor's cache, and memory does not grow with the picture."""
+
+
 @dataclass(frozen=True)
 class Frame:
     """A rendered frame and the geometry it came from.
 
     Attributes:
         buffers: canonical name to (channel, y, x), in the dtypes of `buffers.GBUFFER`.
-        hits: the supersampled first hits.
+        supersample: samples a pixel and axis behind the colour.
         now, previous, following: the posed scenes; None at the ends of a range.
     """
 
     buffers: dict[str, np.ndarray]
-    hits: Hits
+    supersample: int
     now: Posed
     previous: Posed | None
     following: Posed | None
+
+    @cached_property
+    def hits(self) -> Hits:
+        """The supersampled first hits."""
+        return self.now.cast(self.supersample)
 
 
 def render_frame(
@@ -47,7 +57,7 @@ def render_frame(
 
     Colour is the box-filtered mean of the samples; every other buffer is the surface at the pixel centre. Motion
     follows the hit point itself: its triangle and barycentric weights, posed at the neighbouring frame and projected
-    with that frame's camera.
+    with that frame's camera. `uv` is there when a mesh has texture coordinates, `shadow` when the light tells it.
 
     Args:
         size: width, height.
@@ -58,22 +68,23 @@ def render_frame(
     now = Posed(scene, frame, width, height)
     before = None if previous is None else Posed(scene, previous, width, height)
     after = None if following is None else Posed(scene, following, width, height)
-    hits = now.cast(supersample)
-
-    color, albedo = _color(now, hits)
-    centre = hits.centres
-    position = centre.interpolate(scene.faces, now.vertices)
+    centre = now.cast()
+    surface = _Surface(now, centre)
     row, column = np.divmod(centre.index, width)
     here = np.stack([column, row], axis=1).astype(np.float64)
     values: dict[str, np.ndarray] = {
-        "depth": now.view.project(position)[1][:, None],
-        "normal": _unit(centre.interpolate(scene.faces, now.normals)) @ now.view.camera.rotation.T,
+        "depth": now.view.project(surface.position)[1][:, None],
+        "normal": surface.normal @ now.view.camera.rotation.T,
         "rest_position": centre.interpolate(scene.faces, scene.rest),
-        "position": position,
+        "position": surface.position,
         "part_id": scene.part[centre.face][:, None],
         "object_id": scene.object[centre.face][:, None],
-        "albedo": albedo[hits.central],
+        "albedo": surface.albedo,
     }
+    if scene.uv is not None:
+        values["uv"] = np.einsum("nk,nkc->nc", centre.weights, scene.uv[centre.face])
+    if scene.light is not None and scene.light.shadows != "off":
+        values["shadow"] = surface.lit[:, None]
     for name, other, sign in (("motion", before, 1), ("motion_next", after, -1)):
         step, valid = np.zeros_like(here), np.zeros(len(here), bool)
         if other is not None:
@@ -85,23 +96,66 @@ def render_frame(
         name: centre.scatter(value.astype(GBUFFER[name].dtype), GBUFFER[name].background)
         for name, value in values.items()
     }
-    return Frame({"color": color, **buffers}, hits, now, before, after)
+    return Frame({"color": _color(now, supersample), **buffers}, supersample, now, before, after)
 
 
-def _color(now: Posed, hits: Hits) -> tuple[np.ndarray, np.ndarray]:
-    """(4, y, x) filtered premultiplied colour, and the (N, 3) reflectance of every sample."""
-    albedo = now.scene.reflectance(hits.face, hits.weights)
-    light = now.scene.light
-    shaded = albedo if light is None else albedo * light(_unit(hits.interpolate(now.scene.faces, now.normals)))
-    rgba = np.concatenate([shaded, np.ones((len(shaded), 1))], axis=1)
-    return box_filter(hits.scatter(rgba), hits.supersample).astype(GBUFFER["color"].dtype), albedo
+class _Surface:
+    """What shading needs to know of seen surface points; each only when it is asked for."""
+
+    def __init__(self, now: Posed, hits: Hits) -> None:
+        self.now, self.hits = now, hits
+
+    @cached_property
+    def position(self) -> np.ndarray:
+        """(N, 3) world space."""
+        return self.hits.interpolate(self.now.scene.faces, self.now.vertices)
+
+    @cached_property
+    def normal(self) -> np.ndarray:
+        """(N, 3) unit, world space, smooth."""
+        normal = self.hits.interpolate(self.now.scene.faces, self.now.normals)
+        return normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-30)
+
+    @cached_property
+    def albedo(self) -> np.ndarray:
+        """(N, 3) float32 scene-linear reflectance."""
+        view = self.now.view
+        depth = np.ones(len(self.hits.face)) if view.camera.projection == "ortho" else view.project(self.position)[1]
+        spacing = (depth / (view.pixels_per_unit * self.hits.supersample)).astype(np.float32)
+        return self.now.scene.reflectance(self.now.vertices, self.hits.face, self.hits.weights, spacing)
+
+    @cached_property
+    def lit(self) -> np.ndarray:
+        """(N,) bool: the light reaches the point."""
+        light = self.now.scene.light
+        assert light is not None
+        return self.now.reaches(self.position, self.normal, np.array(light.towards))
+
+    @property
+    def color(self) -> np.ndarray:
+        """(N, 3) scene-linear."""
+        light = self.now.scene.light
+        if light is None:
+            return self.albedo
+        return self.albedo * light(self.normal, self.lit if light.shadows == "cast" else None)
+
+
+def _color(now: Posed, supersample: int) -> np.ndarray:
+    """(4, y, x) filtered premultiplied colour, made band by band."""
+    width, height = now.view.width, now.view.height
+    color = np.zeros((GBUFFER["color"].count, height, width), GBUFFER["color"].dtype)
+    rows, columns = now.box
+    step = max(1, SAMPLES_AT_ONCE // (supersample**2 * max(columns.stop - columns.start, 1)))
+    for top in range(rows.start, rows.stop, step):
+        band = slice(top, min(top + step, rows.stop))
+        hits = now.cast(supersample, band)
+        shaded = _Surface(now, hits).color
+        rgba = np.concatenate([shaded, np.ones((len(shaded), 1))], axis=1)
+        color[:, band] = box_filter(hits.scatter(rgba), supersample)
+    return color
 
 
 def box_filter(samples: np.ndarray, supersample: int) -> np.ndarray:
     """Mean of the samples of each pixel: (..., rows, columns) to (..., y, x)."""
     *rest, rows, columns = samples.shape
     return samples.reshape(*rest, rows // supersample, supersample, columns // supersample, supersample).mean((-3, -1))
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-30)

@@ -15,6 +15,10 @@ from embreex.rtcore_scene import EmbreeScene
 from osf_pipeline.render.scene import Scene
 from osf_pipeline.render.view import View
 
+BIAS = 2e-3
+"""Scene units by which a shadow ray starts above the surface: more than flat faces lie below the round surface they
+stand for, less than a pixel of a figure that fills the picture."""
+
 
 @dataclass(frozen=True)
 class Hits:
@@ -86,21 +90,36 @@ class Posed:
         )
         return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-30)
 
-    def cast(self, supersample: int = 1) -> Hits:
-        """First hits of the pixel grid; rays are sent only inside the box that holds the projected vertices."""
+    @cached_property
+    def box(self) -> tuple[slice, slice]:
+        """Rows and columns of the picture that can show something: the box around the projected vertices."""
+        pixels, _ = self.view.project(self.vertices)
+        size = self.view.width, self.view.height
+        if np.isnan(pixels).any():  # something reaches behind the camera
+            return slice(0, size[1]), slice(0, size[0])
+        low = np.clip(np.floor(pixels.min(axis=0)), 0, size).astype(int)
+        high = np.clip(np.ceil(pixels.max(axis=0)) + 1, low, size).astype(int)
+        return slice(int(low[1]), int(high[1])), slice(int(low[0]), int(high[0]))
+
+    def cast(self, supersample: int = 1, band: slice | None = None) -> Hits:
+        """First hits of the pixel grid; rays are sent only inside the box of the scene.
+
+        Args:
+            supersample: odd number of samples a pixel and axis.
+            band: rows of the picture that the sample grid covers; all of them when absent.
+        """
         if supersample % 2 == 0:
             raise ValueError("an even number of samples has none at the pixel centre")
-        width, height = self.view.width, self.view.height
-        pixels, _ = self.view.project(self.vertices)
-        if np.isnan(pixels).any():  # something reaches behind the camera
-            low, high = np.zeros(2, int), np.array([width, height])
-        else:
-            low = np.clip(np.floor(pixels.min(axis=0)).astype(int), 0, [width, height])
-            high = np.clip(np.ceil(pixels.max(axis=0)).astype(int) + 1, low, [width, height])
-        columns = np.arange(low[0] * supersample, high[0] * supersample)
-        rows = np.arange(low[1] * supersample, high[1] * supersample)
-        x, y = (grid.ravel() for grid in np.meshgrid(columns, rows))
-        shape = height * supersample, width * supersample
+        rows, columns = self.box
+        band = band or slice(0, self.view.height)
+        x, y = (
+            grid.ravel()
+            for grid in np.meshgrid(
+                np.arange(columns.start * supersample, columns.stop * supersample),
+                np.arange(max(band.start, rows.start) * supersample, min(band.stop, rows.stop) * supersample),
+            )
+        )
+        shape = (band.stop - band.start) * supersample, self.view.width * supersample
         if not len(x):
             return Hits(shape, supersample, x, x.astype(np.int32), np.empty((0, 3)))
         middle = supersample // 2
@@ -112,7 +131,26 @@ class Posed:
         hit = found["primID"] >= 0
         u, v = found["u"][hit].astype(np.float64), found["v"][hit].astype(np.float64)
         weights = np.stack([1 - u - v, u, v], axis=1)
-        return Hits(shape, supersample, (y * shape[1] + x)[hit], found["primID"][hit], weights)
+        index = (y - band.start * supersample) * shape[1] + x
+        return Hits(shape, supersample, index[hit], found["primID"][hit], weights)
+
+    def reaches(self, points: np.ndarray, normals: np.ndarray, towards: np.ndarray) -> np.ndarray:
+        """Whether light from a direction reaches surface points: one hard shadow ray each.
+
+        Args:
+            points, normals: (N, 3) places on the surface and their unit normals.
+            towards: (3,) unit vector to the light.
+
+        Returns:
+            (N,) bool; False where the surface faces away.
+        """
+        lit = normals @ towards > 0
+        facing = np.flatnonzero(lit)
+        if facing.size:
+            origins = (points[facing] + BIAS * normals[facing]).astype(np.float32)
+            directions = np.tile(np.float32(towards), (len(origins), 1))
+            lit[facing] = self._embree.run(origins, directions, query="OCCLUDED") < 0
+        return lit
 
     def sees(self, points: np.ndarray, tolerance: float = 1e-3) -> np.ndarray:
         """Whether world points on this frame's surface are visible.

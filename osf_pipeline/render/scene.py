@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import ClassVar, Literal
 
 import numpy as np
-from scipy import ndimage
 
 from osf_pipeline.character.character import Character
+from osf_pipeline.color import decode_srgb
 from osf_pipeline.config import Camera, Vec3
 from osf_pipeline.errors import RequestError
 from osf_pipeline.motion.clip import Performance
@@ -20,19 +21,40 @@ from osf_pipeline.motion.clip import Performance
 
 @dataclass(frozen=True)
 class SurfacePoints:
-    """Points on one mesh, as a surface colour sees them.
+    """Points on one posed mesh, as a surface colour sees them.
 
     Attributes:
-        rest: (N, 3) float64 rest position.
-        part: (N,) uint16 part id.
+        mesh: whose surface it is.
+        posed: (V, 3) its vertices in world space.
         face: (N,) index into the mesh's faces.
-        weights: (N, 3) barycentric weights of the face's corners.
+        weights: (N, 3) float64 barycentric weights of the face's corners.
+        spacing: (N,) float32 world units between neighbouring samples on a surface that faces the camera.
     """
 
-    rest: np.ndarray
-    part: np.ndarray
+    mesh: Mesh
+    posed: np.ndarray
     face: np.ndarray
     weights: np.ndarray
+    spacing: np.ndarray
+
+    @cached_property
+    def rest(self) -> np.ndarray:
+        """(N, 3) float64 rest position."""
+        return np.einsum("nk,nkc->nc", self.weights, self.mesh.rest[self.mesh.faces[self.face]])
+
+    @cached_property
+    def part(self) -> np.ndarray:
+        """(N,) uint16 part id."""
+        return self.mesh.part[self.face]
+
+    @cached_property
+    def uv(self) -> np.ndarray:
+        """(N, 2) float32 texture coordinates; 0 on a mesh that has none."""
+        if self.mesh.uv is None:
+            return np.zeros((len(self.face), 2), np.float32)
+        weights = self.weights.astype(np.float32)
+        u, v = (sum(weights[:, k] * self.mesh.uv[:, k, c][self.face] for k in range(3)) for c in (0, 1))
+        return np.stack([u, v], axis=1)
 
 
 @dataclass(frozen=True)
@@ -125,61 +147,136 @@ class Mesh:
 
 
 @dataclass(frozen=True)
+class Plain:
+    """One reflectance all over.
+
+    Attributes:
+        color: scene-linear.
+    """
+
+    color: Vec3
+
+    def __call__(self, points: SurfacePoints) -> np.ndarray:
+        return np.tile(np.array(self.color, np.float32), (len(points.face), 1))
+
+
+@dataclass(frozen=True)
 class VertexColor:
     """Reflectance interpolated from the vertices.
 
     Attributes:
-        faces: (F, 3) of the mesh.
         colors: (V, 3) scene-linear.
     """
 
-    faces: np.ndarray
     colors: np.ndarray
 
     def __call__(self, points: SurfacePoints) -> np.ndarray:
-        return np.einsum("nk,nkc->nc", points.weights, self.colors[self.faces[points.face]])
+        return np.einsum("nk,nkc->nc", points.weights, self.colors[points.mesh.faces[points.face]])
 
 
 @dataclass(frozen=True)
 class Texture:
-    """Reflectance from a picture, bilinear, edge pixels repeated.
+    """Reflectance from a picture by the mesh's texture coordinates: bilinear in scene-linear light, edges repeated.
+
+    Where samples lie further apart than texels, the lookup blends between the two nearest levels of a mip pyramid
+    (Williams, "Pyramidal Parametrics", 1983); finer detail is what the samples of a pixel average.
 
     Attributes:
-        faces: (F, 3) of the mesh.
-        pixels: (V, 2) picture coordinates x, y of each vertex; integers are pixel centres, y down.
-        image: (H, W, 3) scene-linear.
+        image: (H, W, 3) display-encoded sRGB, 0..1; texel centre i lies at (i + 0.5) / size.
     """
 
-    faces: np.ndarray
-    pixels: np.ndarray
     image: np.ndarray
 
+    @cached_property
+    def levels(self) -> tuple[np.ndarray, ...]:
+        """(H, W, 3) float32 scene-linear pictures, each half the size of the one before; the last is one texel."""
+        levels = [decode_srgb(self.image.astype(np.float32))]
+        while max(levels[-1].shape[:2]) > 1:
+            high, wide = levels[-1].shape[:2]
+            even = np.pad(levels[-1], ((0, high % 2), (0, wide % 2), (0, 0)), mode="edge")
+            levels.append((even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]) / 4)
+        return tuple(np.ascontiguousarray(level, np.float32) for level in levels)
+
     def __call__(self, points: SurfacePoints) -> np.ndarray:
-        x, y = np.einsum("nk,nkc->nc", points.weights, self.pixels[self.faces[points.face]]).T
-        planes = [
-            ndimage.map_coordinates(plane, [y, x], order=1, mode="nearest") for plane in np.moveaxis(self.image, 2, 0)
-        ]
-        return np.stack(planes, axis=1)
+        size = np.array([self.image.shape[1], self.image.shape[0]], np.float32)
+        texel = points.uv * size
+        level = self._level(points)
+        out = self._bilinear(0, texel)
+        if (coarse := np.flatnonzero(level > 0)).size:
+            out[coarse] = self._between(level[coarse], texel[coarse])
+        return out
+
+    def _level(self, points: SurfacePoints) -> np.ndarray:
+        """(N,) float32 level of the pyramid; at most 0 where texels are no smaller than the samples' spacing."""
+        uv, posed = points.mesh.uv, points.posed[points.mesh.faces]
+        if uv is None:
+            raise RequestError(
+                "a textured mesh has no texture coordinates", object=points.mesh.object_id, fix="Give it `uv`."
+            )
+        (a, b), (c, d) = ((uv[:, k] - uv[:, 0]).T * [[self.image.shape[1]], [self.image.shape[0]]] for k in (1, 2))
+        texels = np.abs(a * d - b * c)
+        area = np.linalg.norm(np.cross(posed[:, 1] - posed[:, 0], posed[:, 2] - posed[:, 0]), axis=1)
+        half_level = np.log2(np.maximum(texels, 1e-12) / np.maximum(area, 1e-12)).astype(np.float32) / 2
+        return np.minimum(half_level[points.face] + np.log2(points.spacing), len(self.levels) - 1)
+
+    def _between(self, level: np.ndarray, texel: np.ndarray) -> np.ndarray:
+        """(N, 3) blended between the levels below and above (N,) fractional ones."""
+        out = np.empty((len(texel), 3), np.float32)
+        below = level.astype(int)
+        for number in np.unique(below).tolist():
+            here = np.flatnonzero(below == number)
+            share = (level[here] - number)[:, None]
+            above = min(number + 1, len(self.levels) - 1)
+            out[here] = (1 - share) * self._bilinear(number, texel[here]) + share * self._bilinear(above, texel[here])
+        return out
+
+    def _bilinear(self, level: int, texel: np.ndarray) -> np.ndarray:
+        """(N, 3) float32 at (N, 2) places in texels of the full picture."""
+        picture = self.levels[level]
+        high, wide = picture.shape[:2]
+        x = np.clip(texel[:, 0] / 2**level - np.float32(0.5), 0, wide - 1)
+        y = np.clip(texel[:, 1] / 2**level - np.float32(0.5), 0, high - 1)
+        left, top = x.astype(np.int32), y.astype(np.int32)
+        x, y = (x - left)[:, None], (y - top)[:, None]
+        right, down = np.minimum(left + 1, wide - 1) - left, (np.minimum(top + 1, high - 1) - top) * wide
+        flat, corner = picture.reshape(-1, 3), top * wide + left
+        upper = (1 - x) * flat.take(corner, axis=0) + x * flat.take(corner + right, axis=0)
+        lower = (1 - x) * flat.take(corner + down, axis=0) + x * flat.take(corner + down + right, axis=0)
+        return (1 - y) * upper + y * lower
 
 
 @dataclass(frozen=True)
 class Light:
     """A soft directional light: `ambient + (1 - ambient) * ((1 + n.l) / 2) ** 2` (half Lambert, squared).
 
+    A surface in cast shadow is no brighter than one that the light just grazes, so that the border between a lit side
+    and a side turned away stays soft.
+
     Attributes:
         towards: unit vector from the scene to the light, world space.
         ambient: reflectance kept in full shade, 0..1.
         shade: tint of the shade, scene-linear; 1 is neutral.
+        shadows: `off`: surfaces do not hide it from each other; `buffer`: only the buffer `shadow` tells where they
+            would; `cast`: colour shows it too.
     """
 
     towards: Vec3
     ambient: float = 0.4
     shade: Vec3 = (1, 1, 1)
+    shadows: Literal["off", "buffer", "cast"] = "off"
 
-    def __call__(self, normal: np.ndarray) -> np.ndarray:
-        """(N, 3) factors for (N, 3) unit world normals."""
-        lit = np.square((1 + normal @ np.array(self.towards)) / 2)[:, None]
-        return self.ambient * np.array(self.shade) * (1 - lit) + lit
+    GRAZING: ClassVar[float] = 0.25
+
+    def __call__(self, normal: np.ndarray, reached: np.ndarray | None = None) -> np.ndarray:
+        """(N, 3) factors for (N, 3) unit world normals.
+
+        Args:
+            reached: (N,) bool, where nothing hides the light; everywhere when absent.
+        """
+        lit = np.square((1 + normal @ np.array(self.towards)) / 2)
+        if reached is not None:
+            lit = np.where(reached, lit, np.minimum(lit, self.GRAZING))
+        return self.ambient * np.array(self.shade) * (1 - lit[:, None]) + lit[:, None]
 
 
 @dataclass(frozen=True)
@@ -229,15 +326,29 @@ class Scene:
         """(V, 3) float64 world positions at a frame."""
         return np.concatenate([mesh.pose(frame) for mesh in self.meshes]).astype(np.float64)
 
-    def reflectance(self, face: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """Scene-linear (N, 3) reflectance of points given by face and barycentric weights."""
-        rest = np.einsum("nk,nkc->nc", weights, self.rest[self.faces[face]])
+    @cached_property
+    def uv(self) -> np.ndarray | None:
+        """(F, 3, 2) float32 texture coordinates, 0 on meshes without; None when no mesh has any."""
+        if all(mesh.uv is None for mesh in self.meshes):
+            return None
+        return np.concatenate(
+            [np.zeros((len(m.faces), 3, 2), np.float32) if m.uv is None else m.uv for m in self.meshes]
+        ).astype(np.float32)
+
+    def reflectance(self, posed: np.ndarray, face: np.ndarray, weights: np.ndarray, spacing: np.ndarray) -> np.ndarray:
+        """Scene-linear (N, 3) float32 reflectance of surface points.
+
+        Args:
+            posed: (V, 3) world positions of the scene's vertices.
+            face, weights, spacing: as in `SurfacePoints`, faces counted over the scene.
+        """
         out = np.empty((len(face), 3), np.float32)
-        start = 0
+        vertex, first = 0, 0
         for mesh in self.meshes:
-            here = (face >= start) & (face < start + len(mesh.faces))
-            if here.any():
-                own = face[here] - start
-                out[here] = mesh.color(SurfacePoints(rest[here], mesh.part[own], own, weights[here]))
-            start += len(mesh.faces)
+            here = np.flatnonzero((face >= first) & (face < first + len(mesh.faces)))
+            if len(here):
+                vertices = posed[vertex : vertex + len(mesh.rest)]
+                points = SurfacePoints(mesh, vertices, face[here] - first, weights[here], spacing[here])
+                out[here] = mesh.color(points)
+            vertex, first = vertex + len(mesh.rest), first + len(mesh.faces)
         return out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from osf_pipeline.config import Camera, ShotConfig, load_yaml
 from osf_pipeline.errors import RequestError
 from osf_pipeline.render.frame import render_frame
 from osf_pipeline.render.raycast import Posed
-from osf_pipeline.render.scene import Light, Mesh, Scene, Texture, VertexColor
+from osf_pipeline.render.scene import Light, Mesh, Scene, VertexColor
 from osf_pipeline.render.sequence import RayCastRenderer, frame_name, neighbours
 from osf_pipeline.render.view import View
 from osf_pipeline.sample.make import ball
@@ -26,6 +27,8 @@ W, H = 60, 40
 
 QUAD = np.array([(-1, -1, 0), (1, -1, 0), (1, 1, 0), (-1, 1, 0)], np.float64)
 QUAD_FACES = np.array([(0, 1, 2), (0, 2, 3)])
+UV = np.array([(0, 1), (1, 1), (1, 0), (0, 0)], np.float32)[QUAD_FACES]
+"""The whole picture on the quad; v runs down."""
 
 
 def grey(points: object) -> np.ndarray:
@@ -47,10 +50,11 @@ def sphere(radius: float, camera: Camera) -> dict[str, np.ndarray]:
 
 
 def test_every_buffer_has_the_canonical_dtype_and_background() -> None:
-    buffers = render_frame(scene(quad()), 1, (W, H), previous=0, following=2).buffers
+    lit = Light((0, 0, 1), shadows="buffer")
+    buffers = render_frame(scene(replace(quad(), uv=UV), light=lit), 1, (W, H), previous=0, following=2).buffers
     assert set(buffers) == {
         "color", "depth", "normal", "rest_position", "motion", "motion_valid", "motion_next", "motion_next_valid",
-        "part_id", "object_id", "position", "albedo",
+        "part_id", "object_id", "position", "albedo", "uv", "shadow",
     }  # fmt: skip
     for name, values in buffers.items():
         row = GBUFFER[name]
@@ -142,18 +146,10 @@ def test_light_shades_colour_and_leaves_albedo_alone() -> None:
     np.testing.assert_allclose(frame["color"][:3, H // 2, W // 2], 0.1, atol=1e-3)
 
 
-def test_surface_colours_interpolate_vertices_and_pictures() -> None:
-    by_vertex = VertexColor(QUAD_FACES, (QUAD + 1) / 2)
-    picture = np.zeros((2, 3, 3))
-    picture[0, 2] = 1
-    by_picture = Texture(QUAD_FACES, np.array([(0, 1), (2, 1), (2, 0), (0, 0)]), picture)
-    first = render_frame(scene(quad(color=by_vertex)), 1, (W, H)).buffers
-    second = render_frame(scene(quad(color=by_picture)), 1, (W, H)).buffers
-    rest = first["rest_position"][:, H // 2 - 5, W // 2 + 7]
-    np.testing.assert_allclose(first["albedo"][:2, H // 2 - 5, W // 2 + 7], (rest[:2] + 1) / 2, atol=1e-3)
-    np.testing.assert_allclose(
-        second["albedo"][0, H // 2 - 5, W // 2 + 7], rest[0] * (rest[1] + 1) / 2, atol=1e-3
-    )  # bilinear: right half rises from 0 to 1, bottom to top
+def test_vertex_colours_are_interpolated() -> None:
+    frame = render_frame(scene(quad(color=VertexColor((QUAD + 1) / 2))), 1, (W, H)).buffers
+    rest = frame["rest_position"][:, H // 2 - 5, W // 2 + 7]
+    np.testing.assert_allclose(frame["albedo"][:2, H // 2 - 5, W // 2 + 7], (rest[:2] + 1) / 2, atol=1e-3)
 
 
 def test_sees_knows_occluders_and_the_border_of_the_picture() -> None:
@@ -161,6 +157,80 @@ def test_sees_knows_occluders_and_the_border_of_the_picture() -> None:
     posed = Posed(scene(quad(), behind), 1, W, H)
     points = np.array([(0, 0, 0), (0, 0, -1), (1.5, 0, -1), (9, 0, -1)], np.float64)
     assert posed.sees(points).tolist() == [True, False, True, False]
+
+
+def test_light_is_hidden_behind_what_stands_before_it() -> None:
+    """A small quad floats over a floor; the light comes in at 45 degrees from the right."""
+    floor = Mesh(QUAD * 4, QUAD_FACES, np.array([1, 1]), 1, lambda _: QUAD * 4, grey)
+    roof = quad(lambda _: QUAD * 0.51 + (0.3, 0, 1), number=2)
+    towards = (np.sqrt(0.5), 0, np.sqrt(0.5))
+    pictures = {
+        mode: render_frame(scene(floor, roof, light=Light(towards, 0.2, shadows=mode)), 1, (W, H)).buffers  # type: ignore[arg-type]
+        for mode in ("off", "buffer", "cast")
+    }
+    x, y = (np.arange(W) - (W - 1) / 2) * 4 / W, ((H - 1) / 2 - np.arange(H)) * 4 / W
+    below, shade = np.abs(x - 0.3) < 0.51, np.abs(x + 0.7) < 0.51  # the shadow falls 1 unit to the left
+    expected = ~(shade & ~below)[None, :] | (np.abs(y) > 0.51)[:, None]
+    assert "shadow" not in pictures["off"]
+    for mode in ("buffer", "cast"):
+        np.testing.assert_array_equal(pictures[mode]["shadow"][0] == 1, expected)
+    np.testing.assert_array_equal(pictures["buffer"]["color"], pictures["off"]["color"])
+    darker = pictures["cast"]["color"][0] < pictures["off"]["color"][0] - 0.1
+    np.testing.assert_array_equal(darker, ~expected)
+
+
+def test_a_surface_does_not_shade_itself_but_where_it_turns_away() -> None:
+    rest, faces = ball(0.9)
+    mesh = Mesh(rest, faces, np.ones(len(faces)), 1, lambda _: rest, grey)
+    towards = np.array([0.6, 0.48, 0.64])
+    frame = render_frame(scene(mesh, light=Light(tuple(towards), shadows="cast")), 1, (W * 4, H * 4))
+    surface = frame.buffers["object_id"][0] == 1
+    facing = np.tensordot(towards, frame.buffers["normal"].astype(float), 1)
+    lit = frame.buffers["shadow"][0]
+    assert (lit[surface & (facing > 1e-3)] == 1).all()
+    assert (lit[surface & (facing < -1e-3)] == 0).all()
+    assert (surface & (facing < -0.1)).sum() > 500
+
+
+def test_light_is_continuous_where_a_surface_turns_away() -> None:
+    light = Light((0, 0, 1), ambient=0.3)
+    normal = np.array([[np.sqrt(1 - s * s), 0, s] for s in (1e-6, -1e-6, 1)])
+    shades = light(normal, np.array([True, False, False]))
+    np.testing.assert_allclose(shades[0], shades[1], atol=1e-5)
+    np.testing.assert_allclose(shades[2], shades[1], atol=1e-5)
+
+
+def test_what_lies_behind_the_camera_has_no_motion() -> None:
+    """The camera passes through the quad between two frames."""
+    cameras = {1: PERSP.model_copy(update={"position": (0, 0, -1)}), 2: PERSP}
+    frame = render_frame(scene(quad(), camera=lambda f: cameras[f]), 2, (W, H), previous=1, following=2).buffers
+    seen = frame["object_id"][0] == 1
+    assert seen.any()
+    assert not frame["motion_valid"].any()
+    assert not frame["motion"].any()
+    assert (frame["motion_next_valid"][0] == seen).all()
+
+
+@pytest.mark.parametrize("camera", [ORTHO, PERSP])
+@pytest.mark.parametrize("place", [(90, 0, 0), (0, 0, 90)])
+def test_an_empty_picture_is_a_valid_frame(camera: Camera, place: tuple[float, float, float]) -> None:
+    mesh = replace(quad(lambda _: QUAD + place), uv=UV)
+    buffers = render_frame(
+        scene(mesh, camera=camera, light=Light((0, 0, 1), shadows="cast")), 1, (W, H), previous=0, following=2
+    ).buffers
+    if camera is ORTHO and place[2]:
+        return  # an orthographic camera has no behind
+    for name, values in buffers.items():
+        np.testing.assert_array_equal(values, GBUFFER[name].empty(1, H, W)[0])
+
+
+def test_colour_does_not_depend_on_the_bands_it_is_made_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    rest, faces = ball(0.9)
+    mesh = Mesh(rest, faces, np.ones(len(faces)), 1, lambda _: rest, VertexColor((rest + 1) / 2))
+    lit = scene(mesh, light=Light((0.6, 0, 0.8), shadows="cast"), camera=PERSP)
+    whole = render_frame(lit, 1, (W, H)).buffers["color"]
+    monkeypatch.setattr("osf_pipeline.render.frame.SAMPLES_AT_ONCE", 700)
+    np.testing.assert_array_equal(render_frame(lit, 1, (W, H)).buffers["color"], whole)
 
 
 def test_rays_and_projection_invert_each_other() -> None:
