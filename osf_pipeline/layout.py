@@ -101,6 +101,11 @@ class Layout:
     def drawings(self) -> list[str]:
         return self._children("drawings")
 
+    def scenes(self) -> list[str]:
+        """Shots that have a scene."""
+        fs, path = fsspec.core.url_to_fs(join(self.root, "scenes"))
+        return sorted(Path(found).stem for found in fs.glob(f"{path}/*.yaml"))
+
     def shots(self) -> list[str]:
         return self._children("renders")
 

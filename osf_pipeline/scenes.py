@@ -10,7 +10,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from osf_pipeline.config import Camera, Strict, Vec3
+from osf_pipeline.config import Camera, Strict, Vec3, load_yaml
+from osf_pipeline.errors import RequestError
+from osf_pipeline.layout import Layout
 
 
 class Actor(Strict):
@@ -108,3 +110,26 @@ class SceneConfig(Strict):
     ground: bool = False
     supersample: int = Field(3, ge=1)
     renderer: str = "raycast"
+
+
+def read_scene(layout: Layout, shot: str) -> SceneConfig:
+    """The scene of a shot.
+
+    Raises:
+        RequestError: when it has none, or the file is bad.
+    """
+    if shot not in layout.scenes():
+        known = ", ".join(layout.scenes()) or "none"
+        raise RequestError("no such scene", shot=shot, file=layout.scene(shot), fix=f"Scenes found: {known}.")
+    return load_yaml(layout.scene(shot), SceneConfig)
+
+
+def scenes_of(layout: Layout, character: str) -> list[str]:
+    """Shots in whose scene a character plays.
+
+    Raises:
+        RequestError: for a bad scene file.
+    """
+    return [
+        shot for shot in layout.scenes() if character in {actor.character for actor in read_scene(layout, shot).actors}
+    ]
