@@ -73,7 +73,13 @@ class Hand:
     @property
     def reach(self) -> float:
         """Pixels at `REFERENCE_WIDTH` beyond which this hand puts no ink."""
-        return 2 * self.limits[1] + 3 * self.wander
+        beside = self.second_offset + 4.9 if self.second else self.bare + 1
+        return self.limits[1] + beside + 3 * self.wander
+
+    @property
+    def spill(self) -> float:
+        """The same on the side that lies outside the contour."""
+        return 1.1 + 3 * self.wander + 4 * self.rough
 
 
 SAMPLE_HAND = Hand(accent_parts=(1, 2, 4, 5, 7, 8))
@@ -168,7 +174,8 @@ def draw_line(
         margin = int(np.ceil(hand.reach * scale * supersample))
         window = _dilated_box(seeds, margin)
         distance, nearest = ndimage.distance_transform_edt(~seeds[window], return_indices=True)
-        near = np.flatnonzero(distance <= margin)
+        outside = (hand.spill * scale + 2) * supersample  # two pixels more for the soft, ragged edge
+        near = np.flatnonzero(distance <= np.where(contours.seen[window], margin, min(outside, margin)))
         rows, columns = np.divmod(near, distance.shape[1])
         pixel = (rows + window[0].start) * shape[1] + columns + window[1].start
         seed_at = (

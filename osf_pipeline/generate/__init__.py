@@ -1,0 +1,1 @@
+"""Drawings made by code that look drawn by hand: bodies, clothes, media, hands, paper."""
