@@ -22,7 +22,7 @@ from common import finish, line, seconds
 from osf_pipeline.execution import Execution
 from osf_pipeline.ingest.stage import ingest_shot
 from osf_pipeline.layout import Layout, join
-from osf_pipeline.render.sequence import RayCastRenderer
+from osf_pipeline.render.sequence import RayCastRenderer, write_shot
 from osf_pipeline.sample.make import SampleRequest, sample_scene, shot_config
 from osf_pipeline.shots import FrameRange
 from osf_pipeline.store.files import read_json, sync, take, write_json
@@ -47,7 +47,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         layout = Layout.of(folder)
         renderer = RayCastRenderer(width, height, supersample=1)
-        renderer.render(sample_scene(request, frames), frames, layout.renders("figure"), shot_config(request, frames))
+        config = shot_config(request, frames)
+        renderer.render(sample_scene(request, frames), frames, layout.renders("figure"), config)
+        write_shot(layout.renders("figure"), config)
         files = sorted(Path(layout.renders("figure")).glob("*.exr"))
         runs = iter(range(repeats + 1))
 

@@ -22,7 +22,7 @@ from osf_pipeline.execution import Execution
 from osf_pipeline.guidance.stage import guide_shot
 from osf_pipeline.ingest.stage import ingest_shot
 from osf_pipeline.layout import Layout
-from osf_pipeline.render.sequence import RayCastRenderer
+from osf_pipeline.render.sequence import RayCastRenderer, write_shot
 from osf_pipeline.sample.make import SampleRequest, sample_scene, shot_config
 from osf_pipeline.shots import FrameRange
 
@@ -43,7 +43,9 @@ def main() -> None:
         layout = Layout.of(folder)
         first = Path(layout.renders(shots[0]))
         renderer = RayCastRenderer(SIZE, SIZE, supersample=1)
-        renderer.render(sample_scene(request, frames), frames, str(first), shot_config(request, frames))
+        config = shot_config(request, frames)
+        renderer.render(sample_scene(request, frames), frames, str(first), config)
+        write_shot(str(first), config)
         for shot in shots[1:]:
             shutil.copytree(first, layout.renders(shot))
 

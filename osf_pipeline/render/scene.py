@@ -17,6 +17,7 @@ from osf_pipeline.color import decode_srgb
 from osf_pipeline.config import Camera, Vec3
 from osf_pipeline.errors import RequestError
 from osf_pipeline.motion.clip import Performance
+from osf_pipeline.shots import FrameRange
 
 
 @dataclass(frozen=True)
@@ -285,6 +286,8 @@ class Scene:
 
     Attributes:
         objects, parts: names of the ids.
+        frames: of the whole shot: motion reaches from each to its neighbours among them, also when only some are
+            rendered at a time; when absent, the frames that are rendered are the shot.
     """
 
     meshes: tuple[Mesh, ...]
@@ -292,6 +295,7 @@ class Scene:
     light: Light | None = None
     objects: Mapping[int, str] = field(default_factory=dict)
     parts: Mapping[int, str] = field(default_factory=dict)
+    frames: FrameRange | None = None
 
     def __post_init__(self) -> None:
         for mesh in self.meshes:

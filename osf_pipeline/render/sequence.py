@@ -5,12 +5,12 @@ Belongs here: channel names, headers, the loop over frames, the renderer contrac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
+from importlib.metadata import entry_points
+from typing import Any, Protocol
 
-import fsspec
 import numpy as np
 
 from osf_pipeline.buffers import GBUFFER
@@ -22,19 +22,47 @@ from osf_pipeline.layout import join
 from osf_pipeline.render.frame import SUPERSAMPLE, Frame, render_frame
 from osf_pipeline.render.scene import Scene
 from osf_pipeline.shots import FrameRange
+from osf_pipeline.store.files import write_bytes
 
 RENDERER = "osf-raycast"
 """Value of the header attribute `osf:renderer`."""
+GROUP = "osf.renderers"
+Step = tuple[int | None, int, int | None]
+"""A frame between the previous and the following one; None at the ends."""
 
 
 class Renderer(Protocol):
-    """Turns a scene into what `ingest` reads: an EXR sequence with canonical buffers and its `shot.yaml`."""
+    """Turns a scene into what `ingest` reads: an EXR sequence with canonical buffers.
+
+    Registered as an entry point of the group `osf.renderers`: a class that is made with the keywords `width`,
+    `height`, `supersample` and `threads`, which mean what they mean for `RayCastRenderer`.
+    """
 
     def render(
         self, scene: Scene, frames: FrameRange, folder: str, shot: ShotConfig, progress: Progress | None = None
     ) -> None:
-        """Write every frame to `folder` under the pattern `shot.source`, and `shot.yaml` beside them."""
+        """Write `frames` to `folder` under the pattern `shot.source`, each file whole or not at all.
+
+        Motion reaches to the neighbours among `scene.frames`, so that a shot may be rendered in pieces. `shot.yaml` is
+        the caller's to write, once all pieces are there.
+        """
         ...
+
+
+def renderer(name: str, **settings: Any) -> Renderer:
+    """The registered renderer of that name.
+
+    Args:
+        settings: `width`, `height`, `supersample`, `threads`.
+
+    Raises:
+        RequestError: for a name that is not registered, or one whose packages are not installed.
+    """
+    points = {point.name: point for point in entry_points(group=GROUP)}
+    if name not in points:
+        raise RequestError("unknown renderer", renderer=name, fix=f"Registered: {', '.join(sorted(points))}.")
+    found: Renderer = points[name].load()(**settings)
+    return found
 
 
 @dataclass(frozen=True)
@@ -55,7 +83,7 @@ class RayCastRenderer:
     def render(
         self, scene: Scene, frames: FrameRange, folder: str, shot: ShotConfig, progress: Progress | None = None
     ) -> None:
-        def work(step: tuple[int | None, int, int | None]) -> None:
+        def work(step: Step) -> None:
             before, frame, after = step
             picture = render_frame(
                 scene, frame, (self.width, self.height),
@@ -63,8 +91,8 @@ class RayCastRenderer:
             )  # fmt: skip
             write_frame(join(folder, frame_name(shot.source, frame)), picture)
 
-        each_frame(work, frames, self.threads, progress, "rendered")
-        write_shot(folder, shot)
+        steps = [step for step in neighbours(scene.frames or frames) if step[1] in frames]
+        each_frame(work, steps, self.threads, progress, "rendered")
 
 
 def frame_name(pattern: str, frame: int) -> str:
@@ -82,21 +110,16 @@ def frame_name(pattern: str, frame: int) -> str:
     return pattern.replace("#" * hashes, f"{frame:0{hashes}d}")
 
 
-def neighbours(frames: FrameRange) -> list[tuple[int | None, int, int | None]]:
+def neighbours(frames: FrameRange) -> list[Step]:
     """Each frame between its neighbours in the range; None at the ends."""
     known = [None, *frames, None]
     return [(known[i], frame, known[i + 2]) for i, frame in enumerate(frames)]
 
 
 def each_frame(
-    work: Callable[[tuple[int | None, int, int | None]], object],
-    frames: FrameRange,
-    threads: int,
-    progress: Progress | None,
-    verb: str,
+    work: Callable[[Step], object], steps: Sequence[Step], threads: int, progress: Progress | None, verb: str
 ) -> None:
-    """Call `work` with (previous, frame, following) for all frames, `threads` at a time, reporting in order."""
-    steps = neighbours(frames)
+    """Call `work` with each of `steps`, `threads` at a time, reporting in order."""
     with ThreadPoolExecutor(threads) as pool:
         for done, (step, _) in enumerate(zip(steps, pool.map(work, steps), strict=True), start=1):
             if progress:
@@ -128,6 +151,4 @@ def channels(buffers: dict[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]
 
 def write_shot(folder: str, shot: ShotConfig) -> None:
     """Write `shot.yaml` into the folder of the renders."""
-    fs, path = fsspec.core.url_to_fs(join(folder, "shot.yaml"))
-    fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
-    fs.pipe_file(path, dump_yaml(shot).encode())
+    write_bytes(join(folder, "shot.yaml"), dump_yaml(shot).encode())

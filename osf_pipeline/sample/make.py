@@ -24,7 +24,8 @@ from osf_pipeline.layout import Layout, join
 from osf_pipeline.render.frame import Frame, render_frame
 from osf_pipeline.render.raycast import Posed
 from osf_pipeline.render.scene import Light, Mesh, Scene
-from osf_pipeline.render.sequence import RENDERER, each_frame, frame_name, write_frame, write_shot
+from osf_pipeline.render.sequence import RENDERER, each_frame, frame_name, neighbours, write_frame, write_shot
+from osf_pipeline.render.shapes import ball
 from osf_pipeline.sample.contours import contour_distance, find_contours
 from osf_pipeline.sample.figure import PARTS, Body, build_body
 from osf_pipeline.sample.hand import REFERENCE_WIDTH, SAMPLE_HAND, Hand, draw_line
@@ -106,7 +107,7 @@ def make_sample(layout: Layout, request: SampleRequest, progress: Progress | Non
         attributes = {"osf:frame": now, "osf:renderer": RENDERER}
         write_exr(join(truth, name), styled_truth(frame, request.seed), attributes=attributes)
 
-    each_frame(work, frames, request.threads, progress, "drawn")
+    each_frame(work, neighbours(frames), request.threads, progress, "drawn")
     write_shot(renders, shot)
     return SampleResult(renders, style, truth, len(frames))
 
@@ -253,27 +254,6 @@ def _scale(request: SampleRequest) -> float:
     """World units across the picture: the figure fits in height, and two stand side by side."""
     high = 2.2 * request.width / request.height
     return max(high, 3.3 if request.two_figures else 1.9)
-
-
-def ball(radius: float, rows: int = 24) -> tuple[np.ndarray, np.ndarray]:
-    """A closed sphere: (V, 3) vertices and (F, 3) outward triangles."""
-    columns = 2 * rows
-    polar, turn = np.meshgrid(
-        np.pi * np.arange(1, rows) / rows, 2 * np.pi * np.arange(columns) / columns, indexing="ij"
-    )
-    ring = np.stack([np.sin(polar) * np.sin(turn), np.cos(polar), np.sin(polar) * np.cos(turn)], axis=-1).reshape(-1, 3)
-    top, bottom = len(ring), len(ring) + 1
-    i, j = (grid.ravel() for grid in np.meshgrid(np.arange(rows - 2), np.arange(columns), indexing="ij"))
-    a, b = i * columns + j, i * columns + (j + 1) % columns
-    c, d = a + columns, b + columns
-    k = np.arange(columns)
-    last = (rows - 2) * columns
-    faces = np.concatenate([
-        np.stack([a, c, d], axis=1), np.stack([a, d, b], axis=1),
-        np.stack([np.full(columns, top), k, (k + 1) % columns], axis=1),
-        np.stack([last + k, np.full(columns, bottom), last + (k + 1) % columns], axis=1),
-    ])  # fmt: skip
-    return radius * np.concatenate([ring, [[0, 1, 0], [0, -1, 0]]]), faces.astype(np.int32)
 
 
 def styled_truth(

@@ -16,9 +16,9 @@ from osf_pipeline.errors import RequestError
 from osf_pipeline.render.frame import render_frame
 from osf_pipeline.render.raycast import Posed
 from osf_pipeline.render.scene import Light, Mesh, Scene, VertexColor
-from osf_pipeline.render.sequence import RayCastRenderer, frame_name, neighbours
+from osf_pipeline.render.sequence import RayCastRenderer, frame_name, neighbours, renderer, write_shot
+from osf_pipeline.render.shapes import ball
 from osf_pipeline.render.view import View
-from osf_pipeline.sample.make import ball
 from osf_pipeline.shots import FrameRange
 
 ORTHO = Camera(scale=4, position=(0, 0, 5))
@@ -253,6 +253,7 @@ def test_a_sequence_has_named_channels_header_and_shot(tmp_path: Path) -> None:
         scene(quad(lambda f: QUAD + np.array([0.01 * f, 0, 0]))), FrameRange.parse("9-11"), str(tmp_path), shot,
         lambda done, total, _: seen.append((done, total)),
     )  # fmt: skip
+    write_shot(str(tmp_path), shot)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["box.0009.exr", "box.0010.exr", "box.0011.exr", "shot.yaml"]
     assert seen == [(1, 3), (2, 3), (3, 3)]
     assert load_yaml(str(tmp_path / "shot.yaml"), ShotConfig) == shot
@@ -270,6 +271,23 @@ def test_a_sequence_has_named_channels_header_and_shot(tmp_path: Path) -> None:
     }  # fmt: skip
     assert header["osf:frame"] == 9
     assert header["osf:renderer"] == "osf-raycast"
+
+
+def test_a_shot_in_pieces_equals_the_whole(tmp_path: Path) -> None:
+    moving = replace(scene(quad(lambda f: QUAD + np.array([0.01 * f, 0, 0]))), frames=FrameRange.parse("1-5"))
+    shot = ShotConfig(source="box.#.exr", adapter="osf")
+    for name, pieces, threads in (("whole", ["1-5"], 1), ("pieces", ["4-5", "1", "2-3"], 2)):
+        for piece in pieces:
+            RayCastRenderer(W, H, threads=threads).render(moving, FrameRange.parse(piece), str(tmp_path / name), shot)
+    for frame in moving.frames or ():
+        whole, piece = (tmp_path / name / f"box.{frame}.exr" for name in ("whole", "pieces"))
+        assert whole.read_bytes() == piece.read_bytes()
+
+
+def test_renderers_are_found_by_name() -> None:
+    assert renderer("raycast", width=3, height=2, supersample=1, threads=1) == RayCastRenderer(3, 2, 1, 1)
+    with pytest.raises(RequestError, match=r"unknown renderer.*raycast"):
+        renderer("povray", width=3, height=2)
 
 
 def test_neighbours_end_at_the_range() -> None:
