@@ -77,9 +77,8 @@ def open_scene(job: dict) -> None:
     scene = bpy.context.scene
     if scene.camera is None:
         raise SystemExit("the scene has no camera")
-    render, cycles = scene.render, None
-    render.engine = "CYCLES"
-    cycles = scene.cycles
+    scene.render.engine = "CYCLES"
+    render, cycles = scene.render, scene.cycles
     cycles.device, cycles.seed = "CPU", 0
     cycles.use_adaptive_sampling = cycles.use_denoising = False
     if "samples" in job:
@@ -424,7 +423,8 @@ def merge(data: dict, beauty: dict, matrices: list, *, glb: bool, shadow: bool) 
     )
     vector = np.concatenate([before - now, now - after], axis=-1) * [1, -1, 1, -1]  # y up, as Blender has it
     tracked = seen & (data["Before"] != 0).any(-1) & np.isfinite(vector).all(-1)
-    if (seen & ~tracked).any() and matrices[1][3, 3] == 1 and any((m != matrices[1]).any() for m in matrices):
+    moving = any((m != matrices[1]).any() for m in matrices)
+    if (seen & ~tracked).any() and moving and not matrices[1][3, :3].any():
         raise SystemExit("an instance, or an object whose vertices change in number, before a moving orthographic camera")
     out["Vector"] = np.where(tracked[..., None], vector, data["Vector"] * seen[..., None])
     if shadow:
@@ -432,7 +432,8 @@ def merge(data: dict, beauty: dict, matrices: list, *, glb: bool, shadow: bool) 
     if glb:
         for name in ("Normal", "Position", "RestPos"):
             out[name] = out[name] @ Y_UP.T
-        out["UV"] = np.where(seen[..., None], out["UV"] * [1, -1] + [0, 1], 0)
+        mapped = (out["UV"] != 0).any(-1, keepdims=True)  # 0 where nothing is seen, and on meshes without coordinates
+        out["UV"] = np.where(mapped, out["UV"] * [1, -1] + [0, 1], 0)
     return out
 
 
