@@ -21,6 +21,7 @@ class Clip:
         parents: (J,) int, -1 for the root; parents come first.
         positions: (T, J, 3) float64, world space of the source turned to +y up; its units are the source's own.
         fps: frames a second.
+        loops: the last frame is the first again, perhaps further along on the ground, so that playing may go on.
     """
 
     name: str
@@ -28,6 +29,12 @@ class Clip:
     parents: np.ndarray
     positions: np.ndarray
     fps: float
+    loops: bool = False
+
+    @property
+    def seconds(self) -> float:
+        """From the first frame to the last."""
+        return (len(self.positions) - 1) / self.fps
 
 
 @dataclass(frozen=True)
