@@ -1,0 +1,336 @@
+"""Which face belongs to which bone, and where touching limbs are cut apart.
+
+Belongs here: parts, their borders, cuts. Does not: weights (`weights`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage, sparse
+from scipy.sparse.csgraph import connected_components, dijkstra
+from scipy.spatial import cKDTree
+
+from osf_pipeline.character.bones import HEAD, TRUNK, DrawnBone
+from osf_pipeline.character.sheet import Sheet, cross
+from osf_pipeline.errors import InputDataError
+
+BORDER_ROUNDS = 12
+"""Steps by which the zigzag of a border along mesh edges is smoothed."""
+
+REACH = 1.2
+"""How far around its first joint a limb stays joined to the trunk, over the limb's half-thickness."""
+
+BEHIND = 2.0
+"""What a pixel behind a limb's first joint adds to the way to the limb."""
+
+SHORT = 0.7
+"""Cuts shorter than this, over the limb's half-thickness, are left closed."""
+
+SURROUNDED = 0.6
+"""Fraction of a limb's lower half with trunk on both sides from which it counts as drawn over the body."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A sheet cut into movable parts.
+
+    Attributes:
+        sheet: cut open along the borders of parts that do not belong together.
+        part: (F,) index of the face's bone.
+        radius: (B,) half-thickness of the figure around each bone, pixels.
+        slit: (E, 2, 2) pixel ends of the edges that were cut.
+    """
+
+    sheet: Sheet
+    part: np.ndarray
+    radius: np.ndarray
+    slit: np.ndarray
+
+
+def divide(sheet: Sheet, bones: Sequence[DrawnBone], mask: np.ndarray) -> Parts:
+    """Give each face to a bone and cut limbs loose where they only touch.
+
+    Limbs, head and trunk share the figure by the way through it to the discs around their bones, the largest that
+    the figure holds; within one limb the nearest bone wins. Borders are smoothed. Different limbs, as well as limb
+    and trunk away from the limb's own joint, are cut apart.
+
+    Args:
+        sheet: of the whole figure.
+        mask: (H, W) bool.
+
+    Raises:
+        InputDataError: for a limb that is drawn over the body, or a part that no face is left for.
+    """
+    depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1] - 0.5
+    radius = np.array([_radius(bone, depth) for bone in bones])
+    part = _clean(sheet, _nearest(sheet, bones, radius, depth), bones)
+    _refuse_crossed(sheet, part, bones, mask)
+    # Bones between joints on the edge of a bent limb run beside it; the part itself tells how thick it is.
+    inside = _depth_at(depth, sheet.points[sheet.faces].mean(axis=1))
+    deep = np.array([np.percentile(inside[part == index], 90) for index in range(len(bones))])
+    radius = np.maximum(radius, 0.6 * deep)
+    sheet = _smooth_borders(sheet, part)
+    open_edges = _slits(sheet, part, bones, radius)
+    slit = sheet.points[sheet.edges.ends[open_edges]]
+    sheet = sheet.cut(open_edges)
+    # An inner edge between two outline vertices would have its front and its back in one place.
+    chords = ~sheet.edges.boundary & sheet.on_boundary[sheet.edges.ends].all(axis=1)
+    sheet, origin = sheet.split(chords)
+    return Parts(sheet, part[origin], radius, slit)
+
+
+def _depth_at(depth: np.ndarray, points: np.ndarray) -> np.ndarray:
+    return np.maximum(ndimage.map_coordinates(depth, points[:, ::-1].T, order=1, mode="nearest"), 0.5)
+
+
+def _along(head: np.ndarray, tail: np.ndarray, inset: float = 0.0) -> np.ndarray:
+    """Points a pixel apart on a bone, without `inset` pixels (at most 40 %) at both ends."""
+    length = float(np.linalg.norm(tail - head))
+    cut = min(inset / max(length, 1e-9), 0.4)
+    return head + np.linspace(cut, 1 - cut, max(2, int(length)))[:, None] * (tail - head)
+
+
+def _off(points: np.ndarray, bone: DrawnBone) -> np.ndarray:
+    """(N,) distance of points from a bone's straight line between its ends."""
+    along = bone.tail - bone.head
+    t = np.clip((points - bone.head) @ along / max(float(along @ along), 1e-9), 0, 1)
+    return np.linalg.norm(points - bone.head - t[:, None] * along, axis=1)
+
+
+def _uphill(points: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """Points moved straight away from the nearest outline, up to the middle of the figure."""
+    points, step = points.copy(), 2.0
+    slope = np.stack(np.gradient(ndimage.gaussian_filter(depth, 1))[::-1])
+    going = np.ones(len(points), bool)
+    while going.any():
+        here = points[going]
+        away = np.stack([ndimage.map_coordinates(s, here[:, ::-1].T, order=1, mode="nearest") for s in slope], axis=1)
+        there = here + step * away / np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-9)
+        higher = _depth_at(depth, there) - _depth_at(depth, here) > 0.7 * step
+        rows = np.flatnonzero(going)
+        points[rows[higher]], going[rows[~higher]] = there[higher], False
+    return points
+
+
+def _radius(bone: DrawnBone, depth: np.ndarray) -> float:
+    """Median half-thickness around a bone; of a limb, over the half away from the trunk."""
+    points = _along(bone.head, bone.tail)
+    if bone.chain not in (TRUNK, HEAD):
+        points = points[len(points) // 2 :]
+    return float(np.median(_depth_at(depth, points)))
+
+
+def _nearest(sheet: Sheet, bones: Sequence[DrawnBone], radius: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """(F,) index of the bone each face belongs to."""
+    samples = [_along(bone.head, bone.tail, 0.3 * radius[index]) for index, bone in enumerate(bones)]
+    for index, bone in enumerate(bones):
+        if bone.chain == TRUNK:  # its bones may run along the belly
+            middle = _uphill(samples[index], depth)
+            own = np.argmin([_off(middle, other) for other in bones], axis=0)
+            samples[index] = np.concatenate([samples[index], middle[[bones[k].chain == TRUNK for k in own]]])
+    for index, bone in enumerate(bones):
+        if bone.parent >= 0 and bones[bone.parent].chain == TRUNK and bone.chain not in (TRUNK, HEAD):
+            # The trunk reaches out to the joints of its limbs.
+            parent = bones[bone.parent]
+            bridge = _along(parent.tail if bone.parent else parent.head, bone.head)
+            clear = np.linalg.norm(bridge - bone.head, axis=1) > 0.75 * radius[index]
+            samples[bone.parent] = np.concatenate([samples[bone.parent], bridge[clear]])
+    reach = [_depth_at(depth, points) for points in samples]
+    for index, bone in enumerate(bones):
+        if bone.chain not in (TRUNK, HEAD):
+            reach[index] = np.minimum(reach[index], 1.2 * radius[index])
+    ways = _ways(sheet)
+    to_disc = _distances(sheet, ways, samples, reach)
+    to_bone = _distances(sheet, ways, samples, [np.zeros(len(points)) for points in samples])
+    for index, bone in enumerate(bones):
+        if bone.parent >= 0 and bone.chain not in (TRUNK, HEAD) and bones[bone.parent].chain == TRUNK:
+            # A limb begins at its joint: what lies behind it is trunk.
+            axis = (bone.tail - bone.head) / np.linalg.norm(bone.tail - bone.head)
+            to_disc[:, index] += BEHIND * np.maximum((bone.head - sheet.points) @ axis, 0)
+    chains = list(dict.fromkeys(bone.chain for bone in bones))
+    chain = np.array([chains.index(bone.chain) for bone in bones])
+    nearest = np.stack([to_disc[:, chain == k].min(axis=1) for k in range(len(chains))], axis=1)
+    winner = np.argmin(nearest[sheet.faces].mean(axis=1), axis=1)
+    own = np.where(chain == winner[:, None], to_bone[sheet.faces].mean(axis=1), np.inf)
+    return np.argmin(own, axis=1)
+
+
+def _distances(
+    sheet: Sheet, ways: sparse.csr_matrix, samples: Sequence[np.ndarray], reach: Sequence[np.ndarray]
+) -> np.ndarray:
+    """(V, B) way through the figure to each set of sample points, less the points' reach."""
+    tree = cKDTree(sheet.points)
+    offset = float(max(r.max() for r in reach)) + 1.0  # a graph's ways are positive
+    n, rows, columns, values = len(sheet.points), [], [], []
+    for index, (points, radii) in enumerate(zip(samples, reach, strict=True)):
+        gap, vertex = tree.query(points, k=4)
+        start = np.full(n, np.inf)
+        np.minimum.at(start, vertex.ravel(), (gap - radii[:, None] + offset).ravel())
+        found = np.flatnonzero(np.isfinite(start))
+        rows.append(np.full(len(found), n + index))
+        columns.append(found)
+        values.append(start[found])
+    ways, size = ways.tocoo(), n + len(samples)
+    row, column = np.concatenate([ways.row, *rows]), np.concatenate([ways.col, *columns])
+    graph = sparse.coo_matrix((np.concatenate([ways.data, *values]), (row, column)), shape=(size, size)).tocsr()
+    return dijkstra(graph, indices=n + np.arange(len(samples)))[:, :n].T - offset
+
+
+def _ways(sheet: Sheet) -> sparse.csr_matrix:
+    """(V, V) lengths of mesh edges and of the straight ways across them, so that paths need not zigzag."""
+    ends, faces = sheet.edges.ends, sheet.edges.faces
+    inner = faces[:, 1] >= 0
+    opposite = sheet.faces[faces[inner]].sum(axis=2) - ends[inner].sum(axis=1)[:, None]
+    a, b = sheet.points[ends[inner, 0]], sheet.points[ends[inner, 1]]
+    c, d = sheet.points[opposite[:, 0]], sheet.points[opposite[:, 1]]
+    convex = cross(d - c, a - c) * cross(d - c, b - c) < 0
+    pairs = np.concatenate([ends, opposite[convex]])
+    length = np.linalg.norm(sheet.points[pairs[:, 0]] - sheet.points[pairs[:, 1]], axis=1)
+    n = len(sheet.points)
+    half = sparse.coo_matrix((length, tuple(pairs.T)), shape=(n, n)).tocsr()
+    return half.maximum(half.T)
+
+
+def _clean(sheet: Sheet, part: np.ndarray, bones: Sequence[DrawnBone]) -> np.ndarray:
+    """One connected piece a part: smaller ones and teeth of one face go to the neighbour with the longest border."""
+    left, right = sheet.edges.faces[~sheet.edges.boundary].T
+    length = np.linalg.norm(np.diff(sheet.points[sheet.edges.ends[~sheet.edges.boundary]], axis=1)[:, 0], axis=1)
+    part = part.copy()
+    count = len(part)
+    for _ in range(20):
+        before = part.copy()
+        same = part[left] == part[right]
+        graph = sparse.coo_matrix((np.ones(same.sum()), (left[same], right[same])), shape=(count, count))
+        _, piece = connected_components(graph, directed=False)
+        area = np.bincount(piece, sheet.areas)
+        main = np.zeros(len(area), bool)
+        for index in range(len(bones)):
+            pieces = np.unique(piece[part == index])
+            if len(pieces):
+                main[pieces[np.argmax(area[pieces])]] = True
+        # The border that each piece, or each tooth, has with every part.
+        teeth = np.bincount(np.r_[left, right], np.r_[~same, ~same], minlength=count) >= 2
+        group = np.where(~main[piece], piece, len(area) + np.arange(count))
+        loose = ~main[piece] | teeth
+        border = np.zeros((len(area) + count, len(bones)))
+        for here, there in ((left, right), (right, left)):
+            other = (part[here] != part[there]) & loose[here]
+            np.add.at(border, (group[here[other]], part[there[other]]), length[other])
+        # Neighbouring teeth must not swap for ever: a tooth goes only to a part of lower number, or of two sides.
+        best = np.argmax(border[group], axis=1)
+        change = loose & (border[group].max(axis=1) > 0) & ((best < part) | ~main[piece])
+        part[change] = best[change]
+        if np.array_equal(before, part):
+            break
+    for index, bone in enumerate(bones):
+        if not (part == index).any():
+            raise InputDataError(
+                "a part of the body has no area of its own", part=bone.name,
+                fix="Move its joints apart, or into the middle of the limb.",
+            )  # fmt: skip
+    return part
+
+
+def _refuse_crossed(sheet: Sheet, part: np.ndarray, bones: Sequence[DrawnBone], mask: np.ndarray) -> None:
+    """A limb drawn over the middle of the body hides what is under it, and cannot be told from it by shape."""
+    trunk = np.array([bone.chain in (TRUNK, HEAD) for bone in bones])
+    centre = cKDTree(sheet.points[sheet.faces].mean(axis=1))
+    crossed = []
+    for chain in dict.fromkeys(bone.chain for bone in bones if bone.chain not in (TRUNK, HEAD)):
+        own = [(index, bone) for index, bone in enumerate(bones) if bone.chain == chain]
+        pieces = [_along(bone.head, bone.tail) for _, bone in own]
+        path = np.concatenate(pieces)
+        steps = np.concatenate([np.gradient(piece, axis=0) for piece in pieces])[:, ::-1] * [-1, 1]
+        normal = steps / np.maximum(np.linalg.norm(steps, axis=1, keepdims=True), 1e-9)
+        lower = slice(len(path) // 2, None)
+        meets = np.stack([_meets(path[lower], sign * normal[lower], mask, part, centre, trunk) for sign in (-1, 1)])
+        if meets.all(axis=0).mean() > SURROUNDED:
+            crossed += [bone.name for _, bone in own[1:]]
+    if crossed:
+        raise InputDataError(
+            "limbs are drawn over the middle of the body", parts=", ".join(crossed),
+            fix="Use a drawing whose arms and legs lie beside the body, or draw the limb as a figure of its own.",
+        )  # fmt: skip
+
+
+def _meets(
+    points: np.ndarray, directions: np.ndarray, mask: np.ndarray, part: np.ndarray, centre: cKDTree, trunk: np.ndarray
+) -> np.ndarray:
+    """(N,) bool: going on in its direction, a point reaches the trunk before it leaves the figure."""
+    found, going = np.zeros(len(points), bool), np.ones(len(points), bool)
+    height, width = mask.shape
+    for step in range(1, max(mask.shape)):
+        at = points + step * directions
+        x, y = np.clip(np.round(at).astype(int), 0, [width - 1, height - 1]).T
+        going &= mask[y, x] & (at >= 0).all(axis=1) & (at <= [width - 1, height - 1]).all(axis=1)
+        if not going.any():
+            break
+        here = np.flatnonzero(going)
+        hit = here[trunk[part[centre.query(at[here])[1]]]]
+        found[hit], going[hit] = True, False
+    return found
+
+
+def _smooth_borders(sheet: Sheet, part: np.ndarray) -> Sheet:
+    """Straighten borders, which run zigzag along mesh edges, and let the mesh between them follow."""
+    ends, faces = sheet.edges.ends, sheet.edges.faces
+    border = ~sheet.edges.boundary & (part[faces[:, 0]] != part[faces[:, 1]])
+    n = len(sheet.points)
+    a, b = ends[border].T
+    ones = np.ones(len(a))
+    along = sparse.coo_matrix((np.r_[ones, ones], (np.r_[a, b], np.r_[b, a])), shape=(n, n)).tocsr()
+    valence = np.asarray(along.sum(axis=1)).ravel()
+    curve = (valence == 2) & ~sheet.on_boundary
+    free = (valence == 0) & ~sheet.on_boundary
+    around = sheet.neighbours()
+    degree = np.asarray(around.sum(axis=1)).ravel()[:, None]
+    points = sheet.points.copy()
+    for _ in range(BORDER_ROUNDS):
+        moved = points.copy()
+        moved[curve] = (points[curve] + (along @ points)[curve] / 2) / 2
+        moved[free] = (points[free] + ((around @ points) / degree)[free]) / 2
+        # Undo moves around faces that would turn over or become slivers.
+        for _ in range(10):
+            smallest = Sheet(moved, sheet.faces)
+            bad = (smallest.areas <= 0) | (smallest.angles.min(axis=1) < np.radians(15))
+            bad &= smallest.angles.min(axis=1) < Sheet(points, sheet.faces).angles.min(axis=1)
+            if not bad.any():
+                break
+            back = np.unique(sheet.faces[bad])
+            moved[back] = points[back]
+        points = moved
+    return Sheet(points, sheet.faces)
+
+
+def _slits(sheet: Sheet, part: np.ndarray, bones: Sequence[DrawnBone], radius: np.ndarray) -> np.ndarray:
+    """(E,) bool: edges between parts that only touch in the drawing."""
+    chains = list(dict.fromkeys(bone.chain for bone in bones))
+    chain = np.array([chains.index(bone.chain) for bone in bones])
+    ends, faces = sheet.edges.ends, sheet.edges.faces
+    inner = ~sheet.edges.boundary
+    first, second = np.where(inner, chain[part[faces]].T, 0)
+    apart = inner & (first != second)
+    middle = sheet.points[ends].mean(axis=1)
+    trunk, head = chains.index(TRUNK), chains.index(HEAD)
+    apart &= ~((np.minimum(first, second) == trunk) & (np.maximum(first, second) == head))
+    for number, name in enumerate(chains):
+        if name in (TRUNK, HEAD):
+            continue
+        root = next(index for index, bone in enumerate(bones) if bone.chain == name)
+        border = np.flatnonzero(apart & (np.minimum(first, second) == trunk) & (np.maximum(first, second) == number))
+        if not len(border):
+            raise InputDataError(
+                "a limb does not meet the trunk", part=bones[root].name, fix="Move its first joint to where it begins."
+            )
+        away = np.linalg.norm(middle[border] - bones[root].head, axis=1)
+        apart[border[away <= away.min() + REACH * radius[root]]] = False
+    thickness = np.minimum(*radius[part[faces]].T)
+    length = np.linalg.norm(np.diff(sheet.points[ends], axis=1)[:, 0], axis=1)
+    n, (a, b) = len(sheet.points), ends[apart].T
+    _, run = connected_components(sparse.coo_matrix((np.ones(len(a)), (a, b)), shape=(n, n)), directed=False)
+    total = np.bincount(run[a], length[apart], minlength=n)
+    apart[apart] = total[run[a]] >= SHORT * thickness[apart]
+    return apart
