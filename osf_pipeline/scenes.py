@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from osf_pipeline.config import Camera, Strict, Vec3, load_yaml
 from osf_pipeline.errors import RequestError
@@ -50,7 +50,7 @@ class Prop(Strict):
     name: str
     shape: Literal["ball", "box", "pole"] = "ball"
     size: Vec3 = (0.3, 0.3, 0.3)
-    color: str = "#8a8a8a"
+    color: str = Field("#8a8a8a", pattern=r"^#[0-9a-fA-F]{6}$")
     path: tuple[Vec3, ...] = Field(((0, 0, 0),), min_length=1)
     spin: float = 0
 
@@ -64,10 +64,10 @@ class CameraMove(Strict):
     """
 
     projection: Literal["ortho", "persp"] = "ortho"
-    scale: tuple[float, ...] = (2.4,)
-    fov: tuple[float, ...] = (35.0,)
-    position: tuple[Vec3, ...] = ((0, 0.9, 5),)
-    target: tuple[Vec3, ...] = ((0, 0.9, 0),)
+    scale: tuple[float, ...] = Field((2.4,), min_length=1)
+    fov: tuple[float, ...] = Field((35.0,), min_length=1)
+    position: tuple[Vec3, ...] = Field(((0, 0.9, 5),), min_length=1)
+    target: tuple[Vec3, ...] = Field(((0, 0.9, 0),), min_length=1)
 
 
 class Sun(Strict):
@@ -83,6 +83,13 @@ class Sun(Strict):
     ambient: float = Field(0.42, ge=0, le=1)
     shade: Vec3 = (0.82, 0.86, 1.0)
     shadows: bool = True
+
+    @field_validator("towards")
+    @classmethod
+    def _somewhere(cls, towards: Vec3) -> Vec3:
+        if not any(towards):
+            raise ValueError("`towards` needs a direction, not 0, 0, 0")
+        return towards
 
 
 class SceneConfig(Strict):
@@ -110,6 +117,13 @@ class SceneConfig(Strict):
     ground: bool = False
     supersample: int = Field(3, ge=1)
     renderer: str = "raycast"
+
+    @field_validator("supersample")
+    @classmethod
+    def _odd(cls, supersample: int) -> int:
+        if supersample % 2 == 0:
+            raise ValueError("`supersample` must be odd, so that a sample lies at the pixel centre")
+        return supersample
 
 
 def read_scene(layout: Layout, shot: str) -> SceneConfig:

@@ -122,7 +122,7 @@ class _Surface:
         view = self.now.view
         depth = np.ones(len(self.hits.face)) if view.camera.projection == "ortho" else view.project(self.position)[1]
         spacing = (depth / (view.pixels_per_unit * self.hits.supersample)).astype(np.float32)
-        return self.now.scene.reflectance(self.now.vertices, self.hits.face, self.hits.weights, spacing)
+        return self.now.scene.reflectance(self.now.areas, self.hits.face, self.hits.weights, spacing)
 
     @cached_property
     def lit(self) -> np.ndarray:
@@ -144,14 +144,13 @@ def _color(now: Posed, supersample: int) -> np.ndarray:
     """(4, y, x) filtered premultiplied colour, made band by band."""
     width, height = now.view.width, now.view.height
     color = np.zeros((GBUFFER["color"].count, height, width), GBUFFER["color"].dtype)
-    rows, columns = now.box
-    step = max(1, SAMPLES_AT_ONCE // (supersample**2 * max(columns.stop - columns.start, 1)))
-    for top in range(rows.start, rows.stop, step):
-        band = slice(top, min(top + step, rows.stop))
+    step = max(1, SAMPLES_AT_ONCE // (supersample**2 * width))
+    for top in range(0, height, step):
+        band = slice(top, min(top + step, height))
         hits = now.cast(supersample, band)
         shaded = _Surface(now, hits).color
         rgba = np.concatenate([shaded, np.ones((len(shaded), 1))], axis=1)
-        color[:, band] = box_filter(hits.scatter(rgba), supersample)
+        color[:, band] = hits.mean(rgba)
     return color
 
 

@@ -48,6 +48,15 @@ class Hits:
         flat[..., self.index] = values.T
         return flat.reshape(*values.shape[1:], *self.shape)
 
+    def mean(self, values: np.ndarray) -> np.ndarray:
+        """(C, y, x) float64 mean over the samples of each pixel of (N, C) values; misses count as 0."""
+        k = self.supersample
+        rows, columns = self.shape[0] // k, self.shape[1] // k
+        y, x = np.divmod(self.index, self.shape[1])
+        pixel = y // k * columns + x // k
+        sums = [np.bincount(pixel, column, minlength=rows * columns) for column in values.T]
+        return np.stack(sums).reshape(-1, rows, columns) / k**2
+
     @cached_property
     def central(self) -> np.ndarray:
         """(N,) bool: samples at pixel centres."""
@@ -80,29 +89,43 @@ class Posed:
         return embree
 
     @cached_property
+    def _across(self) -> np.ndarray:
+        """(F, 3) along the face's normal, as long as twice its area."""
+        a, b, c = (self.vertices[self.scene.faces[:, k]] for k in range(3))
+        return np.cross(b - a, c - a)
+
+    @cached_property
+    def areas(self) -> np.ndarray:
+        """(F,) of the faces, square scene units."""
+        return np.linalg.norm(self._across, axis=1) / 2
+
+    @cached_property
     def normals(self) -> np.ndarray:
         """(V, 3) unit vertex normals, world space: area-weighted mean of the faces around."""
-        a, b, c = (self.vertices[self.scene.faces[:, k]] for k in range(3))
-        across = np.cross(b - a, c - a)
         corner = self.scene.faces.T.ravel()
         total = np.stack(
-            [np.bincount(corner, np.tile(axis, 3), minlength=len(self.vertices)) for axis in across.T], axis=1
+            [np.bincount(corner, np.tile(axis, 3), minlength=len(self.vertices)) for axis in self._across.T], axis=1
         )
         return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-30)
 
     @cached_property
-    def box(self) -> tuple[slice, slice]:
-        """Rows and columns of the picture that can show something: the box around the projected vertices."""
+    def cover(self) -> np.ndarray:
+        """(y, x) bool: pixels that can show something, because the box around a projected face touches them."""
+        height, width = self.view.height, self.view.width
         pixels, _ = self.view.project(self.vertices)
-        size = self.view.width, self.view.height
         if np.isnan(pixels).any():  # something reaches behind the camera
-            return slice(0, size[1]), slice(0, size[0])
-        low = np.clip(np.floor(pixels.min(axis=0)), 0, size).astype(int)
-        high = np.clip(np.ceil(pixels.max(axis=0)) + 1, low, size).astype(int)
-        return slice(int(low[1]), int(high[1])), slice(int(low[0]), int(high[0]))
+            return np.ones((height, width), bool)
+        corners = np.stack([pixels[self.scene.faces[:, k]] for k in range(3)])
+        x0, y0 = np.clip(np.floor(corners.min(axis=0)), 0, (width, height)).astype(int).T
+        x1, y1 = np.clip(np.ceil(corners.max(axis=0)) + 1, 0, (width, height)).astype(int).T
+        # Summed over rows and columns, four corners fill a box.
+        count = np.zeros((height + 1) * (width + 1), int)
+        for y, x, sign in ((y0, x0, 1), (y0, x1, -1), (y1, x0, -1), (y1, x1, 1)):
+            count += sign * np.bincount(y * (width + 1) + x, minlength=len(count))
+        return count.reshape(height + 1, width + 1).cumsum(0).cumsum(1)[:-1, :-1] > 0
 
     def cast(self, supersample: int = 1, band: slice | None = None) -> Hits:
-        """First hits of the pixel grid; rays are sent only inside the box of the scene.
+        """First hits of the pixel grid.
 
         Args:
             supersample: odd number of samples a pixel and axis.
@@ -110,29 +133,21 @@ class Posed:
         """
         if supersample % 2 == 0:
             raise ValueError("an even number of samples has none at the pixel centre")
-        rows, columns = self.box
         band = band or slice(0, self.view.height)
-        x, y = (
-            grid.ravel()
-            for grid in np.meshgrid(
-                np.arange(columns.start * supersample, columns.stop * supersample),
-                np.arange(max(band.start, rows.start) * supersample, min(band.stop, rows.stop) * supersample),
-            )
-        )
-        shape = (band.stop - band.start) * supersample, self.view.width * supersample
-        if not len(x):
-            return Hits(shape, supersample, x, x.astype(np.int32), np.empty((0, 3)))
+        cover = self.cover[band].repeat(supersample, axis=0).repeat(supersample, axis=1)
+        index = np.flatnonzero(cover)
+        if not len(index):
+            return Hits(cover.shape, supersample, index, index.astype(np.int32), np.empty((0, 3)))
+        y, x = np.divmod(index, cover.shape[1])
         middle = supersample // 2
-        where = np.stack([x - middle, y - middle], axis=1) / supersample
+        where = np.stack([x - middle, y + band.start * supersample - middle], axis=1) / supersample
         origins, directions = self.view.rays(where)
         found = self._embree.run(
             origins.astype(np.float32), np.ascontiguousarray(directions, np.float32), output=True
         )  # fmt: skip
         hit = found["primID"] >= 0
         u, v = found["u"][hit].astype(np.float64), found["v"][hit].astype(np.float64)
-        weights = np.stack([1 - u - v, u, v], axis=1)
-        index = (y - band.start * supersample) * shape[1] + x
-        return Hits(shape, supersample, index[hit], found["primID"][hit], weights)
+        return Hits(cover.shape, supersample, index[hit], found["primID"][hit], np.stack([1 - u - v, u, v], axis=1))
 
     def reaches(self, points: np.ndarray, normals: np.ndarray, towards: np.ndarray) -> np.ndarray:
         """Whether light from a direction reaches surface points: one hard shadow ray each.

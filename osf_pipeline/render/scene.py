@@ -26,14 +26,14 @@ class SurfacePoints:
 
     Attributes:
         mesh: whose surface it is.
-        posed: (V, 3) its vertices in world space.
+        areas: (F,) of the mesh's faces as posed, square scene units.
         face: (N,) index into the mesh's faces.
         weights: (N, 3) float64 barycentric weights of the face's corners.
         spacing: (N,) float32 world units between neighbouring samples on a surface that faces the camera.
     """
 
     mesh: Mesh
-    posed: np.ndarray
+    areas: np.ndarray
     face: np.ndarray
     weights: np.ndarray
     spacing: np.ndarray
@@ -53,9 +53,7 @@ class SurfacePoints:
         """(N, 2) float32 texture coordinates; 0 on a mesh that has none."""
         if self.mesh.uv is None:
             return np.zeros((len(self.face), 2), np.float32)
-        weights = self.weights.astype(np.float32)
-        u, v = (sum(weights[:, k] * self.mesh.uv[:, k, c][self.face] for k in range(3)) for c in (0, 1))
-        return np.stack([u, v], axis=1)
+        return np.einsum("nk,nkc->nc", self.weights.astype(np.float32), self.mesh.uv[self.face])
 
 
 @dataclass(frozen=True)
@@ -146,6 +144,14 @@ class Mesh:
     color: SurfaceColor
     uv: np.ndarray | None = None
 
+    @cached_property
+    def uv_areas(self) -> np.ndarray:
+        """(F,) of the faces in texture coordinates; 0 on a mesh that has none."""
+        if self.uv is None:
+            return np.zeros(len(self.faces))
+        (a, b), (c, d) = ((self.uv[:, k] - self.uv[:, 0]).T for k in (1, 2))
+        return np.abs(a * d - b * c) / 2
+
 
 @dataclass(frozen=True)
 class Plain:
@@ -209,16 +215,14 @@ class Texture:
 
     def _level(self, points: SurfacePoints) -> np.ndarray:
         """(N,) float32 level of the pyramid; at most 0 where texels are no smaller than the samples' spacing."""
-        uv, posed = points.mesh.uv, points.posed[points.mesh.faces]
-        if uv is None:
+        if points.mesh.uv is None:
             raise RequestError(
                 "a textured mesh has no texture coordinates", object=points.mesh.object_id, fix="Give it `uv`."
             )
-        (a, b), (c, d) = ((uv[:, k] - uv[:, 0]).T * [[self.image.shape[1]], [self.image.shape[0]]] for k in (1, 2))
-        texels = np.abs(a * d - b * c)
-        area = np.linalg.norm(np.cross(posed[:, 1] - posed[:, 0], posed[:, 2] - posed[:, 0]), axis=1)
-        half_level = np.log2(np.maximum(texels, 1e-12) / np.maximum(area, 1e-12)).astype(np.float32) / 2
-        return np.minimum(half_level[points.face] + np.log2(points.spacing), len(self.levels) - 1)
+        high, wide = self.image.shape[:2]
+        texels = points.mesh.uv_areas * (high * wide) / np.maximum(points.areas, 1e-12)  # on a square scene unit
+        level = np.log2(np.maximum(texels, 1e-12)).astype(np.float32)[points.face] / 2 + np.log2(points.spacing)
+        return np.minimum(level, len(self.levels) - 1)
 
     def _between(self, level: np.ndarray, texel: np.ndarray) -> np.ndarray:
         """(N, 3) blended between the levels below and above (N,) fractional ones."""
@@ -339,20 +343,21 @@ class Scene:
             [np.zeros((len(m.faces), 3, 2), np.float32) if m.uv is None else m.uv for m in self.meshes]
         ).astype(np.float32)
 
-    def reflectance(self, posed: np.ndarray, face: np.ndarray, weights: np.ndarray, spacing: np.ndarray) -> np.ndarray:
+    def reflectance(self, areas: np.ndarray, face: np.ndarray, weights: np.ndarray, spacing: np.ndarray) -> np.ndarray:
         """Scene-linear (N, 3) float32 reflectance of surface points.
 
         Args:
-            posed: (V, 3) world positions of the scene's vertices.
+            areas: (F,) of the scene's faces as posed.
             face, weights, spacing: as in `SurfacePoints`, faces counted over the scene.
         """
         out = np.empty((len(face), 3), np.float32)
-        vertex, first = 0, 0
+        first = 0
         for mesh in self.meshes:
-            here = np.flatnonzero((face >= first) & (face < first + len(mesh.faces)))
+            last = first + len(mesh.faces)
+            here = np.flatnonzero((face >= first) & (face < last))
             if len(here):
-                vertices = posed[vertex : vertex + len(mesh.rest)]
-                points = SurfacePoints(mesh, vertices, face[here] - first, weights[here], spacing[here])
-                out[here] = mesh.color(points)
-            vertex, first = vertex + len(mesh.rest), first + len(mesh.faces)
+                out[here] = mesh.color(
+                    SurfacePoints(mesh, areas[first:last], face[here] - first, weights[here], spacing[here])
+                )
+            first = last
         return out
