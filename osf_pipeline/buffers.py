@@ -14,6 +14,7 @@ Conventions:
       `p − motion`. `motion_next` = next − current: the next frame is sampled at `p + motion_next`.
     * Ids: 0 is background. Contour rules use the pair (object_id, part_id).
     * `rest_position`: the same surface point in the rest pose, in scene units (after the affine in the attributes).
+    * `uv`: u right, v DOWN, 0..1 over the whole texture: texel centre i lies at (i + 0.5) / size. Background is 0.
 
 Blender's Vector pass stores previous − current and current − next with y up, hence `motion = (−X, +Y)` and
 `motion_next = (−Z, +W)`; proven by reprojection on rendered probes.

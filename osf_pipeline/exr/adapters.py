@@ -314,7 +314,7 @@ def _override(bindings: dict[str, Binding], header: Header, names: dict[str, str
                 fix=f"Give {GBUFFER[buffer].count}: {', '.join(GBUFFER[buffer].channels)}.",
             )  # fmt: skip
         if buffer in bindings:
-            bindings[buffer] = replace(bindings[buffer], scale=scale)
+            bindings[buffer] = replace(bindings[buffer], scale=scale, offset=())
     if source.rest_box is not None and "rest_position" in bindings:
         low, high = source.rest_box
         size = tuple(b - a for a, b in zip(low, high, strict=True))

@@ -8,13 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from osf_pipeline.buffers import GBUFFER
 from osf_pipeline.exr.adapters import Binding, ambiguous
 from osf_pipeline.exr.header import Header
 
 RGBA, RGB, XYZ = ("R", "G", "B", "A"), ("R", "G", "B"), ("X", "Y", "Z")
+V_UP: dict[str, Any] = {"scale": (1, -1), "offset": (0, 1)}
+"""Of texture coordinates whose v runs up, as production renderers have it; ours runs down."""
 
 
 class Osf:
@@ -93,7 +95,7 @@ class Aov:
 
     Motion is taken as canonical (current − previous, pixels, y down) and proven by reprojection later; layers called
     forward and backward are motion to the next and to the previous frame with y up. Normals are taken as camera space
-    unless `normal_space` says otherwise.
+    unless `normal_space` says otherwise, and texture coordinates with v up unless `scale: {uv: [1, 1]}` does.
     """
 
     name: ClassVar[str] = "aov"
@@ -141,9 +143,8 @@ class Aov:
                     break
                 if options:
                     (channels,) = options.values()
-                    found[buffer] = Binding(
-                        channels, scale=self.SCALES.get(alias, ()), note=f"layer {alias or 'R, G, B'}"
-                    )
+                    convention = V_UP if buffer == "uv" else {"scale": self.SCALES.get(alias, ())}
+                    found[buffer] = Binding(channels, **convention, note=f"layer {alias or 'R, G, B'}")
                     break
         return found
 

@@ -167,3 +167,13 @@ def test_a_view_is_chosen(header_of) -> None:
     header = header_of(["R", "G", "B"])
     with pytest.raises(InputDataError, match="no such view"):
         map_buffers(header, ShotConfig(view="left"))
+
+
+def test_texture_coordinates_run_down_the_texture(header_of) -> None:
+    header = header_of([*"RGBA", "uv.U", "uv.V"])
+    found = map_buffers(header, Source()).bindings["uv"]
+    assert (found.channels, found.scale, found.offset) == (("uv.U", "uv.V"), (1, -1), (0, 1))
+    as_stored = map_buffers(header, Source(scale={"uv": (1, 1)})).bindings["uv"]
+    assert (as_stored.scale, as_stored.offset) == ((1, 1), ())
+    own = map_buffers(header_of([*"RGBA", "uv.U", "uv.V"], **{"osf:renderer": "x"}), Source()).bindings["uv"]
+    assert (own.scale, own.offset) == ((), ())
