@@ -1,0 +1,173 @@
+"""A textured plate that turns, tilts and moves before the camera, as a stylized shot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from osf_pipeline.bake.texels import Footprint
+from osf_pipeline.buffers import LAYERS
+from osf_pipeline.config import ShotConfig, dump_yaml
+from osf_pipeline.execution import Json, OnDone
+from osf_pipeline.exr.write import write_exr
+from osf_pipeline.guidance.stage import guide_shot
+from osf_pipeline.ingest.stage import ingest_shot
+from osf_pipeline.layout import Layout, join
+from osf_pipeline.shots import FrameRange, shards
+from osf_pipeline.store.build import Conclusion, Plan, build
+from osf_pipeline.store.files import write_bytes
+from osf_pipeline.store.schema import ArraySpec, StoreSpec
+from osf_pipeline.store.version import Version, require
+from osf_pipeline.store.writer import ShardWriter
+
+SHOT = "plate"
+Picture = Callable[[int, np.ndarray], np.ndarray]
+"""Frame number and its (4, y, x) colour to what the stylized layer shows."""
+
+
+def as_rendered(frame: int, color: np.ndarray) -> np.ndarray:
+    return color
+
+
+def wavy(height: int = 48, width: int = 64) -> np.ndarray:
+    """(3, height, width) scene-linear texture with detail of 5 texels."""
+    y, x = np.mgrid[:height, :width]
+    waves = [np.sin(x * 2 * np.pi / a) * np.cos(y * 2 * np.pi / b) for a, b in ((7, 9), (5, 11), (13, 6))]
+    return 0.5 + 0.35 * np.stack(waves)
+
+
+@dataclass(frozen=True)
+class Plate:
+    """A plate that shows all of its texture, about `scale` pixels a texel."""
+
+    texture: np.ndarray
+    size: tuple[int, int] = (112, 144)
+    scale: float = 1.6
+
+    def pose(self, frame: int) -> tuple[np.ndarray, np.ndarray, float]:
+        """(2, 2) from plate units to pixels, the centre, and the cosine of the tilt."""
+        angle, tilt = 0.11 * frame - 0.4, np.cos(0.16 * frame - 0.5)
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        centre = np.array([self.size[1] / 2 + 1.37 * frame - 4, self.size[0] / 2 - 0.71 * frame + 2])
+        return turn @ np.diag([self.scale * tilt, self.scale]), centre, float(tilt)
+
+    def channels(self, frame: int, uv: bool = True) -> dict[str, np.ndarray]:
+        """Under the names of the project's own renderer; colour is the mean of 5 x 5 samples a pixel."""
+        height, width = self.size
+        steps = (np.arange(5) - 2) / 5
+        color = np.zeros((4, height, width))
+        for dy in steps:
+            for dx in steps:
+                seen, texture_uv = self._at(frame, dx, dy)
+                place = Footprint.of_uv(texture_uv[:, seen], self.texture.shape[1:])
+                color[:3, seen] += place.lookup(self.texture) / 25
+                color[3, seen] += 1 / 25
+        seen, texture_uv = self._at(frame, 0, 0)
+        matrix, centre, tilt = self.pose(frame)
+        moves = {}
+        for name, other, sign in (("motion", frame - 1, 1), ("motion_next", frame + 1, -1)):
+            there, place, _ = self.pose(other)
+            pixel = np.stack(np.meshgrid(np.arange(width), np.arange(height)))
+            on_plate = np.tensordot(np.linalg.inv(matrix), pixel - centre[:, None, None], 1)
+            step = sign * (pixel - place[:, None, None] - np.tensordot(there, on_plate, 1))
+            moves |= {f"{name}.{c}": np.where(seen, v, 0).astype(np.float32) for c, v in zip("XY", step, strict=True)}
+
+        def on(value: Any, background: float = 0) -> np.ndarray:
+            return np.where(seen, value, background).astype(np.float32)
+
+        return {
+            **{c: plane.astype(np.float16) for c, plane in zip("RGBA", color, strict=True)},
+            **({"uv.U": on(texture_uv[0]), "uv.V": on(texture_uv[1])} if uv else {}),
+            **moves,
+            "depth.Z": on(5, np.inf),
+            "normal.X": on(np.sqrt(1 - tilt**2)), "normal.Y": on(0), "normal.Z": on(tilt),
+            "rest_position.X": on(texture_uv[0]), "rest_position.Y": on(-texture_uv[1]), "rest_position.Z": on(0.1),
+            "part_id.I": seen.astype(np.uint32), "object_id.I": seen.astype(np.uint32),
+        }  # fmt: skip
+
+    def _at(self, frame: int, dx: float, dy: float) -> tuple[np.ndarray, np.ndarray]:
+        """Where the plate is seen at pixel centres shifted by (dx, dy), and its texture coordinates."""
+        matrix, centre, _ = self.pose(frame)
+        y, x = np.mgrid[: self.size[0], : self.size[1]].astype(np.float64)
+        place = np.stack([x + dx - centre[0], y + dy - centre[1]])
+        rows, columns = self.texture.shape[1:]
+        uv = np.tensordot(np.linalg.inv(matrix), place, 1) / np.array([columns, rows])[:, None, None] + 0.5
+        return ((uv > 0) & (uv < 1)).all(0), uv
+
+
+def stylized(layout: Layout, picture: Picture = as_rendered, quarantined: tuple[int, ...] = ()) -> Version:
+    """A published stylized version of an ingested and guided shot, with `picture` as its fill and beauty."""
+    gbuffer, guidance = (require(layout.store(SHOT, kind), kind, SHOT) for kind in ("gbuffer", "guidance"))
+    frames = FrameRange.of(gbuffer.frames)
+    name = f"{picture.__name__}-{len(quarantined)}"
+
+    def run(worker: str, job: Json, todo: list[Json], on_done: OnDone) -> None:
+        out = ShardWriter(job["attempt"])
+        for shard in todo:
+            start, stop = shard["start"], shard["start"] + len(shard["frames"])
+            layers = {n: b.empty(stop - start, *gbuffer.shape) for n, b in LAYERS.items()}
+            colors = gbuffer.read(start, stop, ("color",))["color"]
+            for i, (frame, color) in enumerate(zip(shard["frames"], colors, strict=True)):
+                layers["fill"][i] = layers["beauty"][i] = picture(frame, color)
+            layers["confidence"][:] = 1
+            on_done(out.write(shard, layers, {}))
+
+    facts = {key: gbuffer.attributes[key] for key in ("window", "display_window", "pixel_aspect")}
+    facts |= {"quarantined": list(quarantined), "held": []}
+    inputs = {"gbuffer": gbuffer.id, "guidance": guidance.id, "models": {}}
+    keys = [f"{name} {frame}" for frame in frames]
+    step = gbuffer.shard_frames
+    plan = Plan(
+        store=layout.store(SHOT, "stylized"),
+        spec=StoreSpec("stylized", {n: ArraySpec.of(b) for n, b in LAYERS.items()}, frames.frames, *gbuffer.shape, step),
+        request=name,
+        worker="",
+        job={},
+        shards=[s.to_json() | {"keys": keys[s.start : s.stop]} for s in shards(frames, step)],
+        conclude=lambda attempt, commits: Conclusion(name.encode().hex()[:16].ljust(16, "0"), inputs, facts),
+    )
+    return build(plan, run).version
+
+
+@dataclass(frozen=True)
+class Shot:
+    """An ingested and guided shot of a plate."""
+
+    layout: Layout
+    plate: Plate
+
+    def stylized(self, picture: Picture = as_rendered, quarantined: tuple[int, ...] = ()) -> Shot:
+        stylized(self.layout, picture, quarantined)
+        return self
+
+
+def ingested(root: Path, plate: Plate, frames: range, uv: bool = True) -> Shot:
+    layout = Layout.of(str(root))
+    for frame in frames:
+        channels = plate.channels(frame, uv)
+        url = join(layout.renders(SHOT), f"{SHOT}.{frame:04d}.exr")
+        write_exr(url, channels, attributes={"osf:renderer": "test", "shotgrid": "kept"})
+    config = ShotConfig(styles={"*": "any"}, objects={1: "plate"})
+    write_bytes(join(layout.renders(SHOT), "shot.yaml"), dump_yaml(config).encode())
+    ingest_shot(layout, SHOT)
+    guide_shot(layout, SHOT)
+    return Shot(layout, plate)
+
+
+@pytest.fixture(scope="session")
+def shot(tmp_path_factory: pytest.TempPathFactory) -> Shot:
+    """Eight frames, no style drawn yet."""
+    return ingested(tmp_path_factory.mktemp("bake"), Plate(wavy()), range(1, 9))
+
+
+@pytest.fixture(scope="session")
+def shot_without_uv(tmp_path_factory: pytest.TempPathFactory) -> Shot:
+    return ingested(tmp_path_factory.mktemp("plain"), Plate(wavy()), range(1, 4), uv=False).stylized()
+
+
+__all__ = ["Shot", "replace"]
