@@ -82,7 +82,12 @@ def retarget(
             first=first,
             fix=f"`fps` and `speed` are above 0, `first` lies in 0..{clip.seconds:.6g} seconds.",
         )
-    marks = landmarks(_resampled(clip, fps, first, speed, count), mapping)
+    played = _resampled(clip, fps, first, speed, count)
+    if not played.joints:  # moves nothing: the figure stays as drawn
+        still = np.tile(np.eye(3), (len(played.positions), len(character.bones), 1, 1))
+        root = np.tile(character.heads[0] * (0, 1, 0), (len(still), 1))
+        return Performance(still, attach(character, still, root), fps)
+    marks = landmarks(played, mapping)
     heading = drawn_heading(character)
     if facing == "camera":
         turn = about_y(heading - _heading(marks))
@@ -104,7 +109,7 @@ def _resampled(clip: Clip, fps: float, first: float, speed: float, count: int | 
     at = (first + np.arange(count) * speed / fps) * clip.fps
     last = len(clip.positions) - 1
     travel = np.zeros((count, 1, 3))
-    if clip.loops and last > 0:
+    if clip.loops and clip.joints and last > 0:
         rounds = np.maximum(np.ceil(at / last - 1e-9) - 1, 0)  # the end of a round is not yet the next one's start
         travel = rounds[:, None, None] * ((clip.positions[-1, 0] - clip.positions[0, 0]) * (1, 0, 1))
         at = at - rounds * last
