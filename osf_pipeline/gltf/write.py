@@ -65,10 +65,14 @@ def write_scene(scene: Scene, frames: FrameRange, fps: float, aspect: float = 1.
         aspect: width of the picture over its height.
 
     Raises:
-        RequestError: for a mesh that moves otherwise than as a skin or a rigid body, or is coloured otherwise than by
-            a texture, its vertices or one colour.
+        RequestError: for a mesh that moves otherwise than as a skin or a rigid body, is coloured otherwise than by
+            a texture, its vertices or one colour, or for frames before 0, which glTF's clock does not know.
     """
     file = _File(unlit=scene.light is None)
+    if frames.frames[0] < 0:
+        raise RequestError(
+            "glTF knows no time before 0", frame=frames.frames[0], fix="Number the frames from 0 or later."
+        )
     times = np.array(list(frames)) / fps
     nodes: list[int] = []
     for mesh in scene.meshes:
@@ -87,6 +91,9 @@ def write_scene(scene: Scene, frames: FrameRange, fps: float, aspect: float = 1.
             turns = np.stack([mesh.pose.rotation[frame] for frame in frames])
             file.move(node, times, turns, np.stack([mesh.pose.position[frame] for frame in frames]))
             nodes.append(node)
+        elif all(np.array_equal(mesh.pose(frame), mesh.rest) for frame in frames):
+            data = _MeshData(mesh.rest, mesh.faces, mesh.part, mesh.uv)
+            nodes.append(file.object(name, data, mesh.object_id, scene.parts, look))
         else:
             raise RequestError(
                 "glTF knows no free vertex movement", object=name,
