@@ -1,6 +1,7 @@
 """Run inside Blender: render frames of a scene so that its colour and every data pass lie in one EXR per frame.
 
-    blender -b -P blender_script.py -- job.json          or, with the bpy module:          python blender_script.py job.json
+    blender -b -P blender_script.py -- job.json
+    python blender_script.py job.json               with the bpy module
 
 Belongs here: everything that needs Blender (4.2 to 5.0). Does not: finding and starting Blender (`blender`). The file
 stands alone: it imports bpy, numpy and the standard library, and may be copied to a machine that has nothing else.
@@ -10,9 +11,11 @@ The job, paths relative to the working directory:
     {"blend": "shot.blend"            or "glb": "shot.glb" as `osf_pipeline.gltf.write` makes it,
      "folder": "renders/shot",        where the EXR files and, unless one is there, `shot.yaml` go
      "pattern": "shot.####.exr",
-     "frames": [1001, 1002],          neighbours in this list are the neighbours in time
+     "frames": [1001, 1002],          to render
+     "shot_frames": [1001, 1002],     optional: all frames of the shot, where motion finds its neighbours
      "size": [1920, 1080],            of a .blend: optional, its own otherwise
      "samples": 16,                   of a .blend: optional, its own otherwise
+     "threads": 2,                    optional, all otherwise
      "parts": "material"}             of a .blend: or "vertex_group", the strongest one of each face
 
 Each frame is rendered twice by Cycles on the CPU. The data render takes one sample at the pixel centre (box filter of
@@ -33,13 +36,14 @@ modifiers. A .glb is drawn in flat colour, or under its sun as `render.scene.Lig
 from __future__ import annotations
 
 import json
-import os
 import struct
 import sys
 import tempfile
 import zlib
+from collections.abc import Sequence
 from math import degrees, pi
 from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
 
 import bpy
 import numpy as np
@@ -56,14 +60,18 @@ PASSES = {
 RENAMED = {"IndexOB": "Object Index", "DiffCol": "Diffuse Color", "DiffDir": "Diffuse Direct"}
 """Passes of Blender 5."""
 HALF = ("Combined", "Normal", "DiffCol", "Shadow")
+Socket: TypeAlias = Any
+Vector: TypeAlias = Sequence[float]
+Factor: TypeAlias = Any
+"""A tuple of three numbers, or the socket that gives them."""
 Y_UP = np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]], np.float64)
 """Blender's world, +z up, to glTF's."""
 
 
-# --- The scene ---------------------------------------------------------------------------------------------------------
+# --- The scene -------------------------------------------------------------------------------------------------------
 
 
-def open_scene(job: dict) -> None:
+def open_scene(job: dict[str, Any]) -> None:
     """Open the job's file and prepare its render settings."""
     if "blend" in job:
         bpy.ops.wm.open_mainfile(filepath=str(Path(job["blend"]).resolve()), load_ui=False)
@@ -73,7 +81,8 @@ def open_scene(job: dict) -> None:
         bpy.ops.import_scene.gltf(
             filepath=str(Path(job["glb"]).resolve()), merge_vertices=True, disable_bone_shape=True
         )
-        bpy.context.scene.camera = next(o for o in bpy.context.scene.objects if o.type == "CAMERA")
+        bpy.context.scene.camera = next((o for o in bpy.context.scene.objects if o.type == "CAMERA"), None)
+        zoom(Path(job["glb"]), job["fps"])
     scene = bpy.context.scene
     if scene.camera is None:
         raise SystemExit("the scene has no camera")
@@ -83,6 +92,8 @@ def open_scene(job: dict) -> None:
     cycles.use_adaptive_sampling = cycles.use_denoising = False
     if "samples" in job:
         cycles.samples = job["samples"]
+    if "threads" in job:
+        render.threads_mode, render.threads = "FIXED", job["threads"]
     if "size" in job:
         render.resolution_x, render.resolution_y = job["size"]
         render.resolution_percentage = 100
@@ -97,14 +108,43 @@ def open_scene(job: dict) -> None:
     settings.file_format, settings.color_depth, settings.exr_codec = "OPEN_EXR_MULTILAYER", "32", "NONE"
 
 
-def meshes() -> list:
+def zoom(path: Path, fps: int) -> None:
+    """Key the camera's field of view or scale as the file animates it: importers do not, or halve an ortho scale."""
+    data = path.read_bytes()
+    (length,) = struct.unpack_from("<I", data, 12)
+    document, binary = json.loads(data[20 : 20 + length]), data[28 + length :]
+
+    def numbers(index: int) -> np.ndarray:
+        view = document["bufferViews"][document["accessors"][index]["bufferView"]]
+        return np.frombuffer(binary, "<f4", view["byteLength"] // 4, view["byteOffset"])
+
+    lens: dict[str, np.ndarray] = {}
+    times = np.empty(0)
+    for animation in document.get("animations", []):
+        for channel in animation["channels"]:
+            pointer = channel["target"].get("extensions", {}).get("KHR_animation_pointer", {}).get("pointer", "")
+            if pointer.startswith("/cameras/0/"):
+                sampler = animation["samplers"][channel["sampler"]]
+                lens[pointer.rpartition("/")[2]] = numbers(sampler["output"])
+                times = numbers(sampler["input"])
+    if lens:
+        camera = bpy.context.scene.camera.data
+        camera.animation_data_clear()
+        key = "angle_y" if "yfov" in lens else "ortho_scale"
+        values = lens["yfov"] if "yfov" in lens else 2 * np.maximum(lens["xmag"], lens["ymag"])
+        for time, value in zip(times, values, strict=True):
+            setattr(camera, key, value)
+            camera.keyframe_insert("lens" if key == "angle_y" else key, frame=round(float(time) * fps))
+
+
+def meshes() -> list[bpy.types.Object]:
     """Mesh objects that the view layer renders, by name."""
     return sorted(
         (o for o in bpy.context.view_layer.objects if o.type == "MESH" and not o.hide_render), key=lambda o: o.name
     )
 
 
-def number_objects(objects: list) -> dict[int, str]:
+def number_objects(objects: list[bpy.types.Object]) -> dict[int, str]:
     """Give every object its id as pass index; returns id to name."""
     for thing in objects:
         thing.pass_index = int(thing.get("object_id", thing.pass_index))
@@ -116,7 +156,7 @@ def number_objects(objects: list) -> dict[int, str]:
     return {thing.pass_index: thing.name for thing in objects}
 
 
-def number_parts(objects: list, by: str) -> dict[int, str]:
+def number_parts(objects: list[bpy.types.Object], by: str) -> dict[int, str]:
     """Store part ids on faces and rest positions on points; returns id to name."""
     if by == "vertex_group":
         names = {f"{o.name}/{group.name}" for o in objects for group in o.vertex_groups}
@@ -124,9 +164,9 @@ def number_parts(objects: list, by: str) -> dict[int, str]:
     else:
         materials = {slot.material for o in objects for slot in o.material_slots}
         given = {m.name: int(m["part_id"]) for m in materials if "part_id" in m}
-        rest = sorted(m.name for m in materials if "part_id" not in m)
+        others = sorted(m.name for m in materials if "part_id" not in m)
         free = (n for n in range(1, 1 << 16) if n not in given.values())
-        ids = given | dict(zip(rest, free))
+        ids = given | dict(zip(others, free, strict=False))
     for thing in objects:
         mesh = thing.data
         corners = np.empty(len(mesh.loops), np.int32)
@@ -153,7 +193,7 @@ def number_parts(objects: list, by: str) -> dict[int, str]:
     return {number: name for name, number in ids.items()}
 
 
-def store(mesh, name: str, kind: str, domain: str, values: np.ndarray) -> None:
+def store(mesh: bpy.types.Mesh, name: str, kind: str, domain: str, values: np.ndarray) -> None:
     """Write an attribute of a mesh."""
     attribute = mesh.attributes.get(name) or mesh.attributes.new(name, kind, domain)
     key = "vector" if kind == "FLOAT_VECTOR" else "value"
@@ -166,7 +206,7 @@ class Track:
     A mesh beside the scene holds both, and a modifier at the end of the stack copies them by vertex index.
     """
 
-    def __init__(self, thing) -> None:
+    def __init__(self, thing: bpy.types.Object) -> None:
         self.thing = thing
         self.mesh = bpy.data.meshes.new("osf_track")
         self.other = bpy.data.objects.new("osf_track", self.mesh)
@@ -193,7 +233,7 @@ class Track:
         tree.links.new(geometry, tree.nodes.new("NodeGroupOutput").inputs[0])
         thing.modifiers.new("osf_track", "NODES").node_group = tree
 
-    def positions(self, graph) -> np.ndarray:
+    def positions(self, graph: bpy.types.Depsgraph) -> np.ndarray:
         """(V, 3) world positions of the evaluated vertices at the current frame."""
         thing = self.thing.evaluated_get(graph)
         mesh = thing.to_mesh()
@@ -215,7 +255,7 @@ class Track:
         self.other.update_tag()
 
 
-def add_passes(objects: list) -> None:
+def add_passes(objects: list[bpy.types.Object]) -> None:
     """Switch on passes, and let every material write the attributes as AOVs."""
     layer = bpy.context.view_layer
     for key in ("z", "normal", "position", "vector", "uv", "object_index", "diffuse_color", "diffuse_direct"):
@@ -234,7 +274,7 @@ def add_passes(objects: list) -> None:
                 links.new(source.outputs["Vector"], target.inputs["Color"])
 
 
-def complete_materials(objects: list) -> None:
+def complete_materials(objects: list[bpy.types.Object]) -> None:
     """Every object has a material in each slot, and every material has nodes."""
     plain = None
     for thing in objects:
@@ -251,19 +291,19 @@ def complete_materials(objects: list) -> None:
             slot.material.use_nodes = True
 
 
-# --- The look of a .glb ------------------------------------------------------------------------------------------------
+# --- The look of a .glb ----------------------------------------------------------------------------------------------
 
 
 class Look:
     """Flat colour, or the soft light of `render.scene.Light` with the shadows it casts.
 
-    With n.l = c: lit = ((1 + c) / 2)^2, colour = albedo * (a (1 - lit) + lit), a = ambient * shade. In cast shadow lit is
-    at most 1/4. What lies above, (lit - 1/4) (1 - a) = c (2 + c) / 4 (1 - a), is a diffuse surface under a sun of
-    strength pi, so that Cycles finds the shadow; the rest is emission. In the data render the diffuse surface is white:
-    its light tells where the sun reaches.
+    With n.l = c: lit = ((1 + c) / 2)^2, colour = albedo * (a (1 - lit) + lit), a = ambient * shade. In cast shadow lit
+    is at most 1/4. What lies above, (lit - 1/4) (1 - a) = c (2 + c) / 4 (1 - a), is a diffuse surface under a sun of
+    strength pi, so that Cycles finds the shadow; the rest is emission. In the data render the diffuse surface is
+    white: its light tells where the sun reaches.
     """
 
-    def __init__(self, objects: list) -> None:
+    def __init__(self, objects: list[bpy.types.Object]) -> None:
         suns = [o for o in bpy.context.scene.objects if o.type == "LIGHT"]
         self.sun = suns[0] if suns else None
         self.shadows = self.sun.data.get("shadows", "off") if self.sun else "off"
@@ -278,7 +318,7 @@ class Look:
         for switch in self.switches:
             switch.default_value = float(on)
 
-    def _paint(self, material):
+    def _paint(self, material: bpy.types.Material) -> Socket:
         """Replace a material's shader and keep its colour; returns the switch of its data render."""
         tree = material.node_tree
         shader = next(n for n in tree.nodes if n.type in ("BSDF_PRINCIPLED", "EMISSION", "BACKGROUND"))
@@ -302,7 +342,7 @@ class Look:
         tree.links.new(both.outputs[0], output.inputs["Surface"])
         return switch
 
-    def _factors(self, tree) -> tuple[object, object]:
+    def _factors(self, tree: bpy.types.NodeTree) -> tuple[Factor, Factor]:
         """What albedo is multiplied by as emission and as a diffuse surface: colours or sockets."""
         if self.sun is None:
             return (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)
@@ -314,32 +354,36 @@ class Look:
         dot.inputs[1].default_value = towards / np.linalg.norm(towards)
         half = self._math(tree, "MULTIPLY_ADD", dot.outputs["Value"], 0.5, 0.5)
         lit = self._math(tree, "MULTIPLY", half, half)
-        direct: object = (0.0, 0.0, 0.0)
+        direct: Factor = (0.0, 0.0, 0.0)
         if self.shadows == "cast":
             lit = self._math(tree, "MINIMUM", lit, 0.25)
             direct = self._combine(tree, self._math(tree, "MULTIPLY_ADD", dot.outputs["Value"], 0.25, 0.5), 1 - shade)
         return self._combine(tree, lit, 1 - shade, shade), direct
 
     @staticmethod
-    def _math(tree, operation: str, *values):
+    def _math(tree: bpy.types.NodeTree, operation: str, *values: float | Socket) -> Socket:
         node = tree.nodes.new("ShaderNodeMath")
         node.operation = operation
-        for slot, value in zip(node.inputs, values):
+        for slot, value in zip(node.inputs, values, strict=False):
             if isinstance(value, float):
                 slot.default_value = value
             else:
                 tree.links.new(value, slot)
         return node.outputs[0]
 
-    def _combine(self, tree, value, scale, offset=(0.0, 0.0, 0.0)):
+    def _combine(
+        self, tree: bpy.types.NodeTree, value: Socket, scale: Vector, offset: Vector = (0.0, 0.0, 0.0)
+    ) -> Socket:
         """The colour value * scale + offset."""
         node = tree.nodes.new("ShaderNodeCombineXYZ")
-        for slot, s, o in zip(node.inputs, scale, offset):
+        for slot, s, o in zip(node.inputs, scale, offset, strict=True):
             tree.links.new(self._math(tree, "MULTIPLY_ADD", value, float(s), float(o)), slot)
         return node.outputs[0]
 
     @staticmethod
-    def _multiply(tree, albedo, factor, target, white=None) -> None:
+    def _multiply(
+        tree: bpy.types.NodeTree, albedo: Socket, factor: Factor, target: Socket, white: Socket | None = None
+    ) -> None:
         """Link albedo * factor to a colour, or 1 where the switch `white` is on."""
         product = tree.nodes.new("ShaderNodeVectorMath")
         product.operation = "MULTIPLY_ADD"
@@ -358,7 +402,7 @@ class Look:
         tree.links.new(mix.outputs[0], target)
 
 
-# --- Rendering ---------------------------------------------------------------------------------------------------------
+# --- Rendering -------------------------------------------------------------------------------------------------------
 
 
 def render_passes(path: Path, *, data: bool, look: Look | None) -> dict[str, np.ndarray]:
@@ -386,7 +430,20 @@ def render_passes(path: Path, *, data: bool, look: Look | None) -> dict[str, np.
     return found
 
 
-def projection(graph) -> np.ndarray:
+class Pose(NamedTuple):
+    """Everything motion needs of one frame: (V, 3) world positions of each tracked object, and the camera's matrix."""
+
+    places: list[np.ndarray]
+    camera: np.ndarray
+
+
+def pose_at(frame: int, tracks: list[Track]) -> Pose:
+    bpy.context.scene.frame_set(frame)
+    graph = bpy.context.evaluated_depsgraph_get()
+    return Pose([track.positions(graph) for track in tracks], projection(graph))
+
+
+def projection(graph: bpy.types.Depsgraph) -> np.ndarray:
     """(4, 4) world space to clip space of the scene's camera at the current frame."""
     scene = bpy.context.scene
     render, camera = scene.render, scene.camera.evaluated_get(graph)
@@ -411,7 +468,9 @@ def project(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return np.stack([(flat[..., 0] + 1) / 2 * width - 0.5, (1 - flat[..., 1]) / 2 * height - 0.5], axis=-1)
 
 
-def merge(data: dict, beauty: dict, matrices: list, *, glb: bool, shadow: bool) -> dict[str, np.ndarray]:
+def merge(
+    data: dict[str, np.ndarray], beauty: dict[str, np.ndarray], matrices: list[np.ndarray], *, glb: bool, shadow: bool
+) -> dict[str, np.ndarray]:
     """One frame's passes under their Blender names, (y, x, channel)."""
     seen = data["Depth"][..., 0] < 1e9
     out = {name: data[name] for name in ("Depth", "Normal", "Position", "UV", "IndexOB", "RestPos", "PartID")}
@@ -419,25 +478,25 @@ def merge(data: dict, beauty: dict, matrices: list, *, glb: bool, shadow: bool) 
     out["DiffCol"] = data[ALBEDO] if glb else data["DiffCol"]
     before, now, after = (
         project(data[name].astype(np.float64), matrix)
-        for name, matrix in zip(("Before", "Position", "After"), matrices)
+        for name, matrix in zip(("Before", "Position", "After"), matrices, strict=True)
     )
     vector = np.concatenate([before - now, now - after], axis=-1) * [1, -1, 1, -1]  # y up, as Blender has it
     tracked = seen & (data["Before"] != 0).any(-1) & np.isfinite(vector).all(-1)
     moving = any((m != matrices[1]).any() for m in matrices)
     if (seen & ~tracked).any() and moving and not matrices[1][3, :3].any():
-        raise SystemExit("an instance, or an object whose vertices change in number, before a moving orthographic camera")
+        raise SystemExit(
+            "an instance, or an object whose vertices change in number, before a moving orthographic camera"
+        )
     out["Vector"] = np.where(tracked[..., None], vector, data["Vector"] * seen[..., None])
     if shadow:
         out["Shadow"] = (data["DiffDir"].max(-1, keepdims=True) > 0) * 1.0
     if glb:
         for name in ("Normal", "Position", "RestPos"):
             out[name] = out[name] @ Y_UP.T
-        mapped = (out["UV"] != 0).any(-1, keepdims=True)  # 0 where nothing is seen, and on meshes without coordinates
-        out["UV"] = np.where(mapped, out["UV"] * [1, -1] + [0, 1], 0)
     return out
 
 
-def camera_entry(frame_matrix: np.ndarray) -> dict:
+def camera_entry(frame_matrix: np.ndarray) -> dict[str, Any]:
     """The current frame's camera as `shot.yaml` writes it; `frame_matrix` turns Blender's world into the file's."""
     camera = bpy.context.scene.camera
     pose = np.array(camera.matrix_world.normalized(), np.float64)
@@ -451,9 +510,9 @@ def camera_entry(frame_matrix: np.ndarray) -> dict:
     }  # fmt: skip
 
 
-def main(job: dict) -> None:
+def main(job: dict[str, Any]) -> None:
     open_scene(job)
-    glb, frames, folder = "glb" in job, job["frames"], Path(job["folder"])
+    glb, folder = "glb" in job, Path(job["folder"])
     objects = meshes()
     complete_materials(objects)
     names = {"objects": number_objects(objects), "parts": number_parts(objects, job.get("parts", "material"))}
@@ -462,29 +521,25 @@ def main(job: dict) -> None:
     scene = bpy.context.scene
     instanced = {i.object.original for i in bpy.context.evaluated_depsgraph_get().object_instances if i.is_instance}
     tracks = [Track(thing) for thing in objects if thing not in instanced]
-
-    def at(frame: int) -> tuple[list[np.ndarray], np.ndarray]:
-        scene.frame_set(frame)
-        graph = bpy.context.evaluated_depsgraph_get()
-        return [track.positions(graph) for track in tracks], projection(graph)
-
+    shot_frames = job.get("shot_frames", job["frames"])
+    poses: dict[int, Pose] = {}
     cameras = {}
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="osf_") as scratch:
-        now = before = at(frames[0])
-        for number, frame in enumerate(frames):
-            after = at(frames[number + 1]) if number + 1 < len(frames) else now
+        for frame in job["frames"]:
+            row = shot_frames.index(frame)
+            around = [shot_frames[max(row - 1, 0)], frame, shot_frames[min(row + 1, len(shot_frames) - 1)]]
+            poses = {f: poses[f] if f in poses else pose_at(f, tracks) for f in around}
             scene.frame_set(frame)
-            for track, *places in zip(tracks, before[0], now[0], after[0]):
+            before, now, after = (poses[f] for f in around)
+            for track, *places in zip(tracks, before.places, now.places, after.places, strict=True):
                 track.set(*places)
             cameras[frame] = camera_entry(Y_UP if glb else np.eye(3))
             data = render_passes(Path(scratch) / "data.exr", data=True, look=look)
             beauty = render_passes(Path(scratch) / "beauty.exr", data=False, look=look)
             shadow = look is not None and look.shadows != "off"
-            passes = merge(data, beauty, [before[1], now[1], after[1]], glb=glb, shadow=shadow)
+            passes = merge(data, beauty, [before.camera, now.camera, after.camera], glb=glb, shadow=shadow)
             write_frame(folder / frame_name(job["pattern"], frame), passes, frame)
-            print(f"OSF frame {frame}", flush=True)
-            before, now = now, after
     write_shot(folder / "shot.yaml", job, names, cameras)
 
 
@@ -507,10 +562,10 @@ def write_frame(path: Path, passes: dict[str, np.ndarray], frame: int) -> None:
     }  # fmt: skip
     aside = path.with_name(f".{path.name}.part")
     aside.write_bytes(exr_bytes(channels, text))
-    os.replace(aside, path)
+    aside.replace(path)
 
 
-def write_shot(path: Path, job: dict, names: dict, cameras: dict) -> None:
+def write_shot(path: Path, job: dict[str, Any], names: dict[str, Any], cameras: dict[int, Any]) -> None:
     """Write `shot.yaml` (JSON is YAML) unless somebody has written one."""
     if path.exists():
         return
@@ -520,7 +575,7 @@ def write_shot(path: Path, job: dict, names: dict, cameras: dict) -> None:
     path.write_text(json.dumps(shot, indent=1))
 
 
-# --- OpenEXR: what Blender writes uncompressed is read, ZIP scanlines are written ----------------------------------------
+# --- OpenEXR: what Blender writes uncompressed is read, ZIP scanlines are written ------------------------------------
 # File layout: https://openexr.com/en/latest/OpenEXRFileLayout.html
 
 TYPES = (np.dtype("<u4"), np.dtype("<f2"), np.dtype("<f4"))
