@@ -40,7 +40,7 @@ class Blender:
 
     Vector holds previous − current (X, Y) and current − next (Z, W) with y up; normals and positions are in world
     space, z up. Passes stored as the mean of a pixel's samples are marked `averaged`. Part ids and rest positions
-    come from AOVs named PartID and RestPos. A compositor output (`Composite`) is ignored.
+    come from AOVs named PartID and RestPos; `render/blender_script.py` adds Shadow. A compositor output (`Composite`) is ignored.
     """
 
     name: ClassVar[str] = "blender"
@@ -86,6 +86,7 @@ class Blender:
             "uv": Binding(find(("UV",), "U", "V"), averaged=True, note="UV"),
             "albedo": Binding(find(("DiffCol", "Diffuse Color"), *RGB), averaged=True, note="diffuse colour"),
             "ao": Binding(find(("AO", "Ambient Occlusion"), "R"), averaged=True, note="ambient occlusion"),
+            "shadow": Binding(find(("Shadow",), "X"), note="where the sun reaches, of our own Blender script"),
         }
         return {buffer: binding for buffer, binding in bindings.items() if binding.channels}
 
