@@ -35,8 +35,8 @@ class Line:
         outer, inner: (S,) float64 pixels from the outline to the line's borders, outwards and inwards. `outer` is
             negative where bare paper lies between the outline and the line. Both 0 where there is no line.
         cut: (S,) float64 pixels to take away inwards: bare paper and the line, with their soft edges.
-        ink, beneath, paper: (S, 3) float64 colours of the line, of the figure just inside of it, and of the paper
-            outside; the ink of the nearest line where there is none.
+        ink, beneath, paper: (S, 3) float64 colours of the full line, of the figure just inside of it, and of the
+            paper outside; the ink of the nearest line where there is none.
         width: typical width of the line in pixels; 0 without any.
     """
 
@@ -104,8 +104,8 @@ def find_line(rgb: np.ndarray, mask: np.ndarray, outline: Outline) -> Line:
     cut = np.where(found, inner.clip(0) + _HALO + 0.06 * width, bare)  # a broad pen blurs more
     cut = ndimage.gaussian_filter1d(ndimage.maximum_filter1d(cut, 3, mode="wrap"), 1.0, mode="wrap")
 
-    within = (depth >= depth[first][:, None]) & (depth <= depth[last][:, None])
-    ink = _mean_colour(colour, near & within & clear[:, None])
+    within = (depth >= depth[first][:, None]) & (depth <= depth[last][:, None]) & clear[:, None]
+    ink = _mean_colour(colour, within & (valley >= 0.7 * peak[:, None]))
     under = near & (depth > cut[:, None]) & (depth <= cut[:, None] + max(width, 2.0)) & (valley < 0.3 * peak[:, None])
     beneath = np.where(found[:, None], _mean_colour(colour, under & clear[:, None]), own)
     return Line(outline, found, outer, inner, cut, ink, beneath, paper, width)

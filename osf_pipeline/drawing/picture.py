@@ -43,11 +43,6 @@ class Picture:
         height, width = self.rgb.shape[:2]
         return width / self.size[0], height / self.size[1]
 
-    def place(self, x: float, y: float) -> tuple[float, float]:
-        """A pixel position of the file on this picture; integers are pixel centres on both."""
-        along_x, along_y = self.scale
-        return (x + 0.5) * along_x - 0.5, (y + 0.5) * along_y - 0.5
-
 
 def read_picture(url: str, longest: int = WORKING_SIDE) -> Picture:
     """Read a drawing and scale it down, area-averaged, until its longest side is at most `longest` pixels.
