@@ -57,10 +57,12 @@ def describe_version(layout: Layout, shot: str, kind: str, verify: bool) -> list
 
 def delivered(layout: Layout, shot: str) -> dict[str, str]:
     """Ids of the versions that a shot's deliveries were made from, and of which delivery each."""
+    from osf_pipeline.bake.stage import RECORD as BAKE_RECORD
     from osf_pipeline.delivery.stage import RECORD
 
     folders = names(layout.deliveries(shot), "directory")
-    whole = [name for name in folders if read_json(join(layout.deliveries(shot), name, RECORD)) is not None]
+    records = {name: join(layout.deliveries(shot), name) for name in folders}
+    whole = [name for name, url in records.items() if any(read_json(join(url, r)) for r in (RECORD, BAKE_RECORD))]
     return {name.split("-")[0]: f"delivery {name} is made from it" for name in whole}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from osf_pipeline.layout import Layout, join
 from osf_pipeline.shots import FrameRange, shards
 from osf_pipeline.store.build import Conclusion, Plan, build
 from osf_pipeline.store.files import write_bytes
+from osf_pipeline.store.identity import frame_key
 from osf_pipeline.store.schema import ArraySpec, StoreSpec
 from osf_pipeline.store.version import Version, require
 from osf_pipeline.store.writer import ShardWriter
@@ -34,7 +35,7 @@ def as_rendered(frame: int, color: np.ndarray) -> np.ndarray:
     return color
 
 
-def wavy(height: int = 48, width: int = 64) -> np.ndarray:
+def wavy(height: int = 64, width: int = 64) -> np.ndarray:
     """(3, height, width) scene-linear texture with detail of 5 texels."""
     y, x = np.mgrid[:height, :width]
     waves = [np.sin(x * 2 * np.pi / a) * np.cos(y * 2 * np.pi / b) for a, b in ((7, 9), (5, 11), (13, 6))]
@@ -121,15 +122,16 @@ def stylized(layout: Layout, picture: Picture = as_rendered, quarantined: tuple[
     facts |= {"quarantined": list(quarantined), "held": []}
     inputs = {"gbuffer": gbuffer.id, "guidance": guidance.id, "models": {}}
     keys = [f"{name} {frame}" for frame in frames]
+    specs = {layer: ArraySpec.of(buffer) for layer, buffer in LAYERS.items()}
     step = gbuffer.shard_frames
     plan = Plan(
         store=layout.store(SHOT, "stylized"),
-        spec=StoreSpec("stylized", {n: ArraySpec.of(b) for n, b in LAYERS.items()}, frames.frames, *gbuffer.shape, step),
+        spec=StoreSpec("stylized", specs, frames.frames, *gbuffer.shape, step),
         request=name,
         worker="",
         job={},
         shards=[s.to_json() | {"keys": keys[s.start : s.stop]} for s in shards(frames, step)],
-        conclude=lambda attempt, commits: Conclusion(name.encode().hex()[:16].ljust(16, "0"), inputs, facts),
+        conclude=lambda attempt, commits: Conclusion(frame_key(name), inputs, facts),
     )
     return build(plan, run).version
 
@@ -140,18 +142,20 @@ class Shot:
 
     layout: Layout
     plate: Plate
+    name: str = SHOT
 
     def stylized(self, picture: Picture = as_rendered, quarantined: tuple[int, ...] = ()) -> Shot:
+        """The same shot, with `picture` as its current stylized version."""
         stylized(self.layout, picture, quarantined)
         return self
 
 
-def ingested(root: Path, plate: Plate, frames: range, uv: bool = True) -> Shot:
-    layout = Layout.of(str(root))
+def ingested(root: Path, frames: range = range(1, 9), uv: bool = True) -> Shot:
+    """A shot that no style has drawn yet."""
+    layout, plate = Layout.of(str(root)), Plate(wavy())
     for frame in frames:
-        channels = plate.channels(frame, uv)
         url = join(layout.renders(SHOT), f"{SHOT}.{frame:04d}.exr")
-        write_exr(url, channels, attributes={"osf:renderer": "test", "shotgrid": "kept"})
+        write_exr(url, plate.channels(frame, uv), attributes={"osf:renderer": "test", "shotgrid": "kept"})
     config = ShotConfig(styles={"*": "any"}, objects={1: "plate"})
     write_bytes(join(layout.renders(SHOT), "shot.yaml"), dump_yaml(config).encode())
     ingest_shot(layout, SHOT)
@@ -161,13 +165,16 @@ def ingested(root: Path, plate: Plate, frames: range, uv: bool = True) -> Shot:
 
 @pytest.fixture(scope="session")
 def shot(tmp_path_factory: pytest.TempPathFactory) -> Shot:
-    """Eight frames, no style drawn yet."""
-    return ingested(tmp_path_factory.mktemp("bake"), Plate(wavy()), range(1, 9))
+    """Eight frames."""
+    return ingested(tmp_path_factory.mktemp("bake"))
 
 
-@pytest.fixture(scope="session")
-def shot_without_uv(tmp_path_factory: pytest.TempPathFactory) -> Shot:
-    return ingested(tmp_path_factory.mktemp("plain"), Plate(wavy()), range(1, 4), uv=False).stylized()
+@pytest.fixture
+def short_shot(tmp_path: Path) -> Shot:
+    """Three frames in a root of their own."""
+    return ingested(tmp_path, range(1, 4)).stylized()
 
 
-__all__ = ["Shot", "replace"]
+@pytest.fixture
+def shot_without_uv(tmp_path: Path) -> Shot:
+    return ingested(tmp_path, range(1, 4), uv=False).stylized()

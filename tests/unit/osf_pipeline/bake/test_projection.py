@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -69,7 +71,9 @@ def test_nothing_is_compared_across_what_was_hidden_or_is_another_object() -> No
         if hidden:
             now = Shown(now.layer, now.projection, now.objects, now.clear, now.motion, np.zeros((H, W), bool))
         else:
-            before = Shown(before.layer, before.projection, 2 * before.objects, before.clear, before.motion, before.clear)
+            before = Shown(
+                before.layer, before.projection, 2 * before.objects, before.clear, before.motion, before.clear
+            )
         steadiness.add(before)
         steadiness.add(now)
         numbers = steadiness.numbers()
@@ -79,9 +83,8 @@ def test_nothing_is_compared_across_what_was_hidden_or_is_another_object() -> No
 
 def test_shots_without_motion_have_no_flicker() -> None:
     steadiness = Steadiness()
-    now = shown(grey(0.5), grey(0.5))
     for _ in range(2):
-        steadiness.add(Shown(now.layer, now.projection, now.objects, now.clear, None, now.clear))
+        steadiness.add(replace(shown(grey(0.5), grey(0.5)), motion=None))
     assert steadiness.numbers() == {
         "delta_e": 0, "flicker": None, "flicker_projected": None, "variance_removed": None,
     }  # fmt: skip
