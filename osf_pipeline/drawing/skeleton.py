@@ -10,6 +10,7 @@ a list of `{name, loc: [x, y], parent}` with one parentless root. `loc` is a pix
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -30,12 +31,19 @@ MAX_BYTES = 1 << 18
 """Bytes of a file with the most joints of the longest names anybody writes; more is no skeleton."""
 ASPECT = 0.01
 """Relative difference of aspect up to which a file of another size is meant for the same picture."""
-NEAR = 0.02
+NEAR = 0.05
 """Distance from the figure, in parts of its longer side, up to which a joint outside it is only worth a word."""
 ASTRAY = 0.05
 """Distance from the figure, in parts of its longer side, from which a bone on its way is worth a word."""
 OVER = 0.4
 """A limb that comes back to the body's axis nearer than this part of the distance at which it starts lies over it."""
+
+
+TRUNK = ("root", "torso", "neck")
+"""Joints every figure has; `hip` may be between root and torso."""
+ARM, LEG = ("shoulder", "elbow", "hand"), ("hip", "knee", "foot")
+LIMB = re.compile(rf"(?P<side>right|left)_(?P<joint>{'|'.join(ARM + LEG)})(?P<suffix>\d*|_[bf])")
+"""Names of a limb's joints; a number tells several arms or legs apart, `_b` and `_f` a quadruped's hind and front."""
 
 
 @dataclass(frozen=True)
@@ -69,28 +77,29 @@ class Skeleton:
 
     @classmethod
     def of(cls, joints: Iterable[Joint]) -> Skeleton:
-        """A tree of joints in any order; among themselves, joints of one depth keep it.
+        """A tree of joints given in any order, which is kept where parents come before their children.
 
         Raises:
             InputDataError: for duplicate names, names unfit for files, unknown parents, cycles, none or several roots,
                 places that are no finite numbers, or more than `MAX_JOINTS`; names the joint.
         """
-        given = tuple(joints)
-        _check_tree(given)
-        parents = {joint.name: joint.parent for joint in given}
-
-        def depth(joint: Joint) -> int:
-            steps, name = 0, joint.parent
-            while name is not None:
-                steps, name = steps + 1, parents[name]
-                if steps > len(given):
+        found = tuple(joints)
+        _check_tree(found)
+        given = {joint.name: joint for joint in found}
+        placed: dict[str, Joint] = {}
+        for joint in found:
+            way: list[Joint] = []
+            above: Joint | None = joint
+            while above is not None and above.name not in placed:
+                if above in way:
                     raise InputDataError(
-                        "joints hang on each other in a circle", joint=joint.name, parent=joint.parent,
+                        "joints hang on each other in a circle", joint=above.name, parent=above.parent,
                         fix="Let every joint lead to the root over its parents.",
                     )  # fmt: skip
-            return steps
-
-        return cls(tuple(sorted(given, key=depth)))
+                way.append(above)
+                above = given[above.parent] if above.parent is not None else None
+            placed.update((one.name, one) for one in reversed(way))
+        return cls(tuple(placed.values()))
 
     def scaled(self, across: float, down: float) -> Skeleton:
         """On the same picture with so many times the pixels along x and y; its corner stays where it is."""
@@ -290,6 +299,7 @@ def findings(skeleton: Skeleton, mask: np.ndarray) -> tuple[Finding, ...]:
     gaps = ndimage.distance_transform_edt(~mask)
     found = [
         *_outside(skeleton, gaps, longer),
+        *_unknown(skeleton),
         *_short(skeleton),
         *_hidden(skeleton),
         *_astray(skeleton, gaps, longer),
@@ -313,6 +323,25 @@ def _pixel(x: float, y: float, pixels: np.ndarray) -> tuple[int, int]:
     """Row and column of the pixel nearest to a place."""
     height, width = pixels.shape
     return min(max(round(y), 0), height - 1), min(max(round(x), 0), width - 1)
+
+
+def _unknown(skeleton: Skeleton) -> Iterator[Finding]:
+    """Names nothing is known to move by, and joints without which a limb or the trunk is not whole."""
+    names = {joint.name for joint in skeleton.joints}
+    wanted = dict.fromkeys(TRUNK)
+    for name in sorted(names - {*TRUNK, "hip"}):
+        if not (limb := LIMB.fullmatch(name)):
+            fix = (
+                "Use root, hip, torso, neck, or right_ or left_ with shoulder, elbow, hand, hip, knee or foot; number "
+            )
+            fix += "further limbs (right_hand2), and end a quadruped's legs in _b and _f (left_knee_f)."
+            yield Finding("error", f"{name} is no known joint", (name,), fix)
+            continue
+        for part in ARM if limb["joint"] in ARM else LEG:
+            wanted[f"{limb['side']}_{part}{limb['suffix']}"] = None
+    for name in wanted:
+        if name not in names:
+            yield Finding("error", f"the joint {name} is missing", (), "Add it, or remove the rest of its limb.")
 
 
 def _short(skeleton: Skeleton) -> Iterator[Finding]:
