@@ -6,13 +6,20 @@ once it is rendered (`config.ShotConfig`).
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from math import radians, tan
+from typing import Any, Literal
 
+import numpy as np
 from pydantic import Field, field_validator
 
-from osf_pipeline.config import Camera, Strict, Vec3, load_yaml
+from osf_pipeline.config import Camera, Strict, Vec3, dump_yaml, load_yaml
 from osf_pipeline.errors import RequestError
 from osf_pipeline.layout import Layout
+from osf_pipeline.store.files import write_bytes
+
+SPACE, STAGE_HEIGHT = 1.6, 2.4
+"""Scene units between actors that are lined up, and of the picture they are shown in; a character is 1.8 long."""
 
 
 class Actor(Strict):
@@ -147,3 +154,57 @@ def scenes_of(layout: Layout, character: str) -> list[str]:
     return [
         shot for shot in layout.scenes() if character in {actor.character for actor in read_scene(layout, shot).actors}
     ]
+
+
+def write_scene(layout: Layout, shot: str, config: SceneConfig, *, force: bool = False) -> None:
+    """Write the scene of a shot.
+
+    Raises:
+        RequestError: when the shot has another scene already, unless forced.
+    """
+    if not force and shot in layout.scenes() and read_scene(layout, shot) != config:
+        raise RequestError(
+            "the shot has another scene already", shot=shot, file=layout.scene(shot),
+            fix="Render it as it is, name the shot differently, or overwrite it with --force.",
+        )  # fmt: skip
+    write_bytes(layout.scene(shot), dump_yaml(config).encode())
+
+
+def line_up(
+    characters: Sequence[str],
+    motions: Sequence[str],
+    *,
+    projection: Literal["ortho", "persp"] = "ortho",
+    lit: bool = False,
+    **settings: Any,
+) -> SceneConfig:
+    """Actors side by side, before a still camera that shows them all.
+
+    Args:
+        motions: one for all, or one for each.
+        lit: a sun with shadows instead of flat colour.
+        settings: other keys of `SceneConfig`.
+
+    Raises:
+        RequestError: for another number of motions, or a setting that `SceneConfig` refuses.
+    """
+    if len(motions) not in (1, len(characters)):
+        raise RequestError(
+            "motions and characters do not pair up", characters=len(characters), motions=len(motions),
+            fix="Give one motion for all, or one for each.",
+        )  # fmt: skip
+    each = list(motions) * len(characters) if len(motions) == 1 else motions
+    apart = SPACE * (np.arange(len(characters)) - (len(characters) - 1) / 2)
+    actors = tuple(
+        Actor(character=name, motion=motion, position=(float(x), 0, 0))
+        for name, motion, x in zip(characters, each, apart, strict=True)
+    )
+    stage = SceneConfig(actors=actors, light=Sun() if lit else None, **settings)
+    across = max(STAGE_HEIGHT * stage.width / stage.height, SPACE * len(characters) + 0.6)
+    fov = CameraMove().fov[0]
+    away = 20.0 if projection == "ortho" else across / 2 / tan(radians(fov / 2))
+    camera = CameraMove(
+        projection=projection, scale=(across,), fov=(fov,),
+        position=((0, STAGE_HEIGHT / 2 - 0.2, away),), target=((0, STAGE_HEIGHT / 2 - 0.2, 0),),
+    )  # fmt: skip
+    return stage.model_copy(update={"camera": camera})
