@@ -40,7 +40,8 @@ class Blender:
 
     Vector holds previous − current (X, Y) and current − next (Z, W) with y up; normals and positions are in world
     space, z up. Passes stored as the mean of a pixel's samples are marked `averaged`. Part ids and rest positions
-    come from AOVs named PartID and RestPos; `render/blender_script.py` adds Shadow. A compositor output (`Composite`) is ignored.
+    come from AOVs named PartID and RestPos; Shadow from `render/blender_script.py`. A compositor output (`Composite`)
+    is ignored.
     """
 
     name: ClassVar[str] = "blender"
@@ -83,7 +84,7 @@ class Blender:
             "object_id": Binding(find(("IndexOB", "Object Index"), "X"), note="object index pass"),
             "material_id": Binding(find(("IndexMA", "Material Index"), "X"), note="material index pass"),
             "position": Binding(find(("Position",), *XYZ), note="world Position"),
-            "uv": Binding(find(("UV",), "U", "V"), averaged=True, note="UV"),
+            "uv": Binding(find(("UV",), "U", "V"), **V_UP, averaged=True, note="UV, v up"),
             "albedo": Binding(find(("DiffCol", "Diffuse Color"), *RGB), averaged=True, note="diffuse colour"),
             "ao": Binding(find(("AO", "Ambient Occlusion"), "R"), averaged=True, note="ambient occlusion"),
             "shadow": Binding(find(("Shadow",), "X"), note="where the sun reaches, of our own Blender script"),
