@@ -365,14 +365,13 @@ def _hidden(skeleton: Skeleton) -> Iterator[Finding]:
         if any(_cross(*a, *b) for a in pairwise(one) for b in pairwise(other)):
             what = f"the limbs of {one[-1].name} and {other[-1].name} cross: the drawing hides part of the body"
             yield Finding("error", what, (one[-1].name, other[-1].name), fix)
-    loose = {joint.name for limb in limbs for joint in limb[1:]}
-    trunk = [(parent, joint) for parent, joint in _bones(skeleton) if joint.name not in loose]
+    girdle = {limb[0].name for limb in limbs}
+    inner = {joint.name for limb in limbs for joint in limb[1:]}
+    trunk = [(parent, joint) for parent, joint in _bones(skeleton) if joint.name not in inner]
     for limb in limbs:
-        own = {limb[0].name, limb[0].parent}
         for parent, joint in trunk:
-            apart = own.isdisjoint((parent.name, joint.name))
-            crosses = apart and any(_cross(a, b, parent, joint) for a, b in pairwise(limb))
-            if crosses or _over(limb, parent, joint):
+            crosses = any(_cross(a, b, parent, joint) for a, b in pairwise(limb))
+            if crosses or (joint.name not in girdle and _returns(limb, parent, joint)):
                 what = (
                     f"the limb of {limb[-1].name} lies over the body between {parent.name} and {joint.name}: "
                     "the drawing hides part of the body"
@@ -381,25 +380,13 @@ def _hidden(skeleton: Skeleton) -> Iterator[Finding]:
                 break
 
 
-def _over(limb: tuple[Joint, ...], parent: Joint, joint: Joint) -> bool:
-    """Whether a limb comes back to a bone of the trunk that neither starts nor ends at the limb's first joint.
-
-    Distances count from the inside of the bone: beside its ends, where a raised or hanging hand is, nothing is hidden.
-    """
-    start = _beside(limb[0], parent, joint)
-    if limb[0].name == joint.name or start is None:
-        return False
-    return any((gap := _beside(later, parent, joint)) is not None and gap < OVER * start for later in limb[1:])
-
-
-def _beside(point: Joint, a: Joint, b: Joint) -> float | None:
-    """Distance of a point from the segment ab; None when it lies beyond its ends."""
-    along = np.array([b.x - a.x, b.y - a.y])
-    offset = np.array([point.x - a.x, point.y - a.y])
-    length = float(np.hypot(*along))
-    if length == 0 or not 0 <= along @ offset <= length**2:
-        return None
-    return float(abs(along[0] * offset[1] - along[1] * offset[0])) / length
+def _returns(limb: tuple[Joint, ...], parent: Joint, joint: Joint) -> bool:
+    """Whether a limb comes back beside a bone of the trunk, much nearer to its line than where the limb starts."""
+    along = np.array([joint.x - parent.x, joint.y - parent.y])
+    offsets = np.array([[one.x - parent.x, one.y - parent.y] for one in limb])
+    beside = (offsets @ along >= 0) & (offsets @ along <= along @ along)  # raised or hanging hands are beyond its ends
+    gaps = np.abs(along[0] * offsets[:, 1] - along[1] * offsets[:, 0])
+    return bool((beside & (gaps < OVER * gaps[0]))[1:].any())
 
 
 def _cross(a: Joint, b: Joint, c: Joint, d: Joint) -> bool:
