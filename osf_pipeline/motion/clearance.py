@@ -27,8 +27,9 @@ CELL = 0.02
 MARGIN = 0.3
 """Scene units of field around the body."""
 
-GAP = 0.01
-"""Scene units between an arm's surface and the body's."""
+SUNK = 0.4
+"""Share of an arm's half thickness that its middle line keeps from the body: soft bodies give way, what counts is that
+the arm is seen whole."""
 
 FRONT = 0.03
 """Scene units: who is less far behind the middle plane than this is pushed out in front."""
@@ -113,7 +114,8 @@ class _Field:
         """(...,) signed distance of (..., 3) rest points and the (..., 3) unit direction out of the body."""
         distance = self._sample(self.distance, points)
         z = points[..., 2:]
-        ahead = np.concatenate([points[..., :2], np.where(z > -FRONT, np.maximum(z, FRONT), z)], axis=-1)
+        # Seen from further out, the way leads to the front rather than to the side: the picture's pose stays.
+        ahead = np.concatenate([points[..., :2], np.where(z > -FRONT, FRONT + 2 * np.maximum(z, 0), z)], axis=-1)
         return distance, unit(np.stack([self._sample(part, ahead) for part in self.slope], axis=-1))
 
     def _sample(self, values: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -153,7 +155,7 @@ class _Arm:
 
     Attributes:
         along: where those points lie on the line from elbow (0) to wrist (1).
-        wanted: their distances from the body: the arm's thickness, less where it was drawn closer.
+        wanted: their distances from the body, less where the arm was drawn closer.
     """
 
     def __init__(self, character: Character, limb: Limb, bodies: list[_Body]) -> None:
@@ -168,7 +170,7 @@ class _Arm:
             min((float(body.field.push(elbow + along * self.fore)[0]) for body in bodies), default=thickness)
             for along in self.along
         ]
-        self.wanted = np.clip(drawn, thickness / 2, thickness + GAP)
+        self.wanted = np.clip(drawn, 0, SUNK * thickness)
 
     def _thickness(self, character: Character) -> float:
         """Half the depth of forearm and hand."""

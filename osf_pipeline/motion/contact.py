@@ -31,8 +31,8 @@ SMOOTHING = 0.03
 MOST_BEND = 0.25
 """Leg lengths a foot is moved at most."""
 
-STRAIGHT, NEARLY_STRAIGHT = 0.998, 0.02
-"""Share of its length a bent leg may reach, and distance of the knee from the line within which it needs a side."""
+STRAIGHT = 0.998
+"""Share of its length a leg is stretched to at most."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def _correction(foot: _Foot, weight: np.ndarray, most: float) -> np.ndarray:
 def _bend(character: Character, limb: Limb, rotation: np.ndarray, offset: np.ndarray, front: np.ndarray) -> None:
     """Two-bone inverse kinematics: turn thigh and shin so that the ankle moves by (T, 3) offsets, as far as it can.
 
-    The knee keeps its side; where the leg is straight it bends to the (T, 3) front.
+    The knee keeps its side; what it bends more, it bends to the (T, 3) front.
     """
     thigh, shin = reach(character, limb)
     a, b = float(np.linalg.norm(thigh)), float(np.linalg.norm(shin))
@@ -170,12 +170,12 @@ def _bend(character: Character, limb: Limb, rotation: np.ndarray, offset: np.nda
     furthest = np.maximum(STRAIGHT * (a + b), np.linalg.norm(old_thigh + old_shin, axis=1))
     length = np.clip(length, abs(a - b) + 1e-3 * (a + b), furthest)
     along = unit(line)
-    knee = _across(old_thigh, along)
-    nearly = NEARLY_STRAIGHT * (a + b)
-    lack = np.minimum(np.maximum(nearly - np.linalg.norm(knee, axis=1), 0), np.linalg.norm(offset, axis=1))
-    side = unit(knee + lack[:, None] * _across(front, along))
     to_knee = (a * a - b * b + length**2) / (2 * length)
-    new_thigh = to_knee[:, None] * along + np.sqrt(np.maximum(a * a - to_knee**2, 0))[:, None] * side
+    out = np.sqrt(np.maximum(a * a - to_knee**2, 0))
+    knee = _across(old_thigh, along)
+    more = np.maximum(out - np.linalg.norm(knee, axis=1), 0)
+    side = unit(knee + more[:, None] * unit(_across(front, along)))
+    new_thigh = to_knee[:, None] * along + out[:, None] * side
     new_shin = length[:, None] * along - new_thigh
     rotation[:, limb.upper] = swing(unit(old_thigh), unit(new_thigh)) @ rotation[:, limb.upper]
     rotation[:, limb.lower] = swing(unit(old_shin), unit(new_shin)) @ rotation[:, limb.lower]

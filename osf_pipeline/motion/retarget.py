@@ -41,6 +41,9 @@ SHOULDER_REST = (1.0, -0.3, 0.6)
 """Left upper arm's way station between the drawn and the wanted direction. The smallest rotation is ill-defined towards
 the opposite direction; behind the back and through the body is where no arm points."""
 
+LYING_LEAN = 0.25
+"""Share of a lean that a lying body takes over: its attitude is that of its four feet."""
+
 
 def retarget(
     clip: Clip,
@@ -132,7 +135,9 @@ def _rotations(character: Character, marks: Mapping[str, np.ndarray], heading: f
     # Who was drawn standing is straightened from the drawn tilt; a lying body keeps it and only turns with the clip.
     up = spine(character) if heading == 0 else np.array([0.0, 1.0, 0.0])
     drawn = frame(up, about_y(heading) @ (1.0, 0, 0))
-    back = marks["neck"] - marks["hips"]
+    back = unit(marks["neck"] - marks["hips"])
+    if heading:
+        back = unit(up + LYING_LEAN * (back - up))
     trunk = {
         role: frame(back, marks[f"left_{line}"] - marks[f"right_{line}"]) @ drawn.T
         for role, line in ((Role.PELVIS, "hip"), (Role.TORSO, "shoulder"))
