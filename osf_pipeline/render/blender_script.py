@@ -320,6 +320,7 @@ class Look:
 
     def _paint(self, material: bpy.types.Material) -> Socket:
         """Replace a material's shader and keep its colour; returns the switch of its data render."""
+        material.cycles.emission_sampling = "NONE"  # it gives colour, and lights nothing
         tree = material.node_tree
         shader = next(n for n in tree.nodes if n.type in ("BSDF_PRINCIPLED", "EMISSION", "BACKGROUND"))
         color = shader.inputs["Base Color" if shader.type == "BSDF_PRINCIPLED" else "Color"]
@@ -336,6 +337,8 @@ class Look:
         ambient, direct = self._factors(tree)
         self._multiply(tree, albedo, ambient, emission.inputs["Color"])
         self._multiply(tree, albedo, direct, diffuse.inputs["Color"], white=switch)
+        seen = tree.nodes.new("ShaderNodeLightPath").outputs["Is Camera Ray"]
+        tree.links.new(seen, emission.inputs["Strength"])  # or it would light what stands near
         tree.links.new(emission.outputs[0], both.inputs[0])
         tree.links.new(diffuse.outputs[0], both.inputs[1])
         output = next(n for n in tree.nodes if n.type == "OUTPUT_MATERIAL")
