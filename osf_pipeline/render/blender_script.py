@@ -137,11 +137,11 @@ def zoom(path: Path, fps: int) -> None:
             camera.keyframe_insert("lens" if key == "angle_y" else key, frame=round(float(time) * fps))
 
 
-def meshes() -> list[bpy.types.Object]:
-    """Mesh objects that the view layer renders, by name."""
-    return sorted(
-        (o for o in bpy.context.view_layer.objects if o.type == "MESH" and not o.hide_render), key=lambda o: o.name
-    )
+def meshes() -> tuple[list[bpy.types.Object], set[bpy.types.Object]]:
+    """Mesh objects that are rendered, by name, and those among them that instances show."""
+    shown = [(i.object.original, i.is_instance) for i in bpy.context.evaluated_depsgraph_get().object_instances]
+    found = {thing for thing, _ in shown if thing.type == "MESH" and not thing.hide_render}
+    return sorted(found, key=lambda o: o.name), {thing for thing, instance in shown if instance}
 
 
 def number_objects(objects: list[bpy.types.Object]) -> dict[int, str]:
@@ -160,6 +160,7 @@ def number_parts(objects: list[bpy.types.Object], by: str) -> dict[int, str]:
     """Store part ids on faces and rest positions on points; returns id to name."""
     if by == "vertex_group":
         names = {f"{o.name}/{group.name}" for o in objects for group in o.vertex_groups}
+        names |= {o.name for o in objects if not o.vertex_groups}
         ids = {name: number for number, name in enumerate(sorted(names), start=1)}
     else:
         materials = {slot.material for o in objects for slot in o.material_slots}
@@ -181,7 +182,7 @@ def number_parts(objects: list[bpy.types.Object], by: str) -> dict[int, str]:
             strongest = np.add.reduceat(weights[corners], starts).argmax(1)
             number = np.array([ids[f"{thing.name}/{group.name}"] for group in thing.vertex_groups])[strongest]
         elif by == "vertex_group":
-            number = np.zeros(len(mesh.polygons))
+            number = np.full(len(mesh.polygons), ids[thing.name])
         else:
             slot = np.empty(len(mesh.polygons), np.int32)
             mesh.polygons.foreach_get("material_index", slot)
@@ -516,13 +517,12 @@ def camera_entry(frame_matrix: np.ndarray) -> dict[str, Any]:
 def main(job: dict[str, Any]) -> None:
     open_scene(job)
     glb, folder = "glb" in job, Path(job["folder"])
-    objects = meshes()
+    objects, instanced = meshes()
     complete_materials(objects)
     names = {"objects": number_objects(objects), "parts": number_parts(objects, job.get("parts", "material"))}
     look = Look(objects) if glb else None
     add_passes(objects)
     scene = bpy.context.scene
-    instanced = {i.object.original for i in bpy.context.evaluated_depsgraph_get().object_instances if i.is_instance}
     tracks = [Track(thing) for thing in objects if thing not in instanced]
     shot_frames = job.get("shot_frames", job["frames"])
     poses: dict[int, Pose] = {}
