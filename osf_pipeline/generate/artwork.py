@@ -1,12 +1,12 @@
 """A drawing of which everything is known: its colour beneath the outline, its mask, its joints and the hand.
 
-Belongs here: the record, and how the outline and the paper make a picture of it. Does not: what is drawn (`body`,
-`dress`, `sample.original`).
+Belongs here: the record, how the outline and the paper make a picture of it, and drawings by chance put together from
+their parts. Does not: the parts (`body`, `extras`, `dress`, `style`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
@@ -14,13 +14,26 @@ from scipy import ndimage
 from osf_pipeline.character.character import Character
 from osf_pipeline.color import decode_srgb, encode_srgb
 from osf_pipeline.drawing.skeleton import Skeleton
+from osf_pipeline.generate.body import Body, random_body
+from osf_pipeline.generate.canvas import Canvas
+from osf_pipeline.generate.dress import PATTERNS, Look, Painter, outlines
+from osf_pipeline.generate.extras import Breed, random_extras
 from osf_pipeline.generate.paper import paper
+from osf_pipeline.generate.shapes import unsteady
+from osf_pipeline.generate.style import BARE, PALETTES, SKINS, Palette, random_hand, random_medium
 from osf_pipeline.render.frame import box_filter
 from osf_pipeline.sample.contours import Contours
 from osf_pipeline.sample.hand import PEN_UNIT, Hand, draw_line
 
 SUPERSAMPLE = 2
 """Samples a pixel and axis behind the outline."""
+
+FIGURE = 620.0
+"""Pixels of the longer side of a figure drawn by chance, and of the paper around it."""
+MARGIN = 40
+
+LOOSE = 45.0
+"""Pixels over which an unsteady hand changes its mind."""
 
 
 @dataclass(frozen=True)
@@ -110,3 +123,75 @@ def continued(fill: np.ndarray, mask: np.ndarray, inside: float) -> np.ndarray:
     trusted = ndimage.distance_transform_edt(mask) > inside
     _, (y, x) = ndimage.distance_transform_edt(~trusted, return_indices=True)
     return np.where(trusted[..., None], fill, ndimage.gaussian_filter(fill[y, x], (1.2, 1.2, 0))).astype(np.float32)
+
+
+def random_artwork(seed: int) -> Artwork:
+    """A figure by chance: body, breed, clothes, colours, medium and hand; the same for the same seed, on its own.
+
+    Its longer side is about 620 pixels. Shares are documented where they are drawn: `body.KINDS`, `style.MEDIA`,
+    `style.random_hand`, `extras.random_extras`, `faces.Face`, `dress.PATTERNS`, `random_look`.
+
+    Args:
+        seed: any integer from 0.
+    """
+    rng = np.random.default_rng([seed, 0])
+    palette = PALETTES[int(rng.integers(len(PALETTES)))]
+    hand = random_hand(rng, palette)
+    body = random_body(rng)
+    look = random_look(body, palette, rng)
+    body = body.mapped(FIGURE, np.zeros(2))
+    extras = random_extras(body, look.breed, rng)
+
+    everything = np.concatenate(outlines(body, extras))
+    low, high = everything.min(axis=0), everything.max(axis=0)
+    scale = FIGURE / float((high - low).max())
+    offset = MARGIN - scale * low
+    width, height = np.ceil(scale * (high - low) + 2 * MARGIN).astype(int).tolist()
+    body = body.mapped(scale, offset).loosened(look.shaky, LOOSE, rng)
+    extras = [replace(e, polygon=unsteady(scale * e.polygon + offset, look.shaky, LOOSE, rng)) for e in extras]
+
+    canvas = Canvas((width, height), seed, unit=1.0, slant=float(rng.uniform(0.5, 2.6)))
+    outline = hand.width * FIGURE / Character.SIZE / PEN_UNIT
+    painter = Painter(canvas, body, extras, look, hand, outline, rng)
+    painter.paint()
+    fill = continued(np.clip(encode_srgb(canvas.color), 0, 1), painter.mask, 3)
+    return Artwork(f"artwork-{seed}", fill, painter.mask, body.skeleton(), hand, seed)
+
+
+def random_look(body: Body, palette: Palette, rng: np.random.Generator) -> Look:
+    """What a body wears.
+
+    Robots are robots; other odd bodies are creatures, and so are .3 of the rest, but gowns are worn by persons. Half
+    of the creatures wear nothing. `style.BARE` of all are left without colour; half of the coloured ones are shaded.
+    """
+    breed: Breed = "person"
+    if body.kind == "robot":
+        breed = "robot"
+    elif body.kind in ("creature", "six_armed", "four_legged") or (body.kind != "dress" and rng.random() < 0.3):
+        breed = "creature"
+    dressed = breed == "person" or (breed == "creature" and body.kind != "four_legged" and rng.random() < 0.5)
+    skin = {
+        "person": str(rng.choice(SKINS)),
+        "creature": palette.fur,
+        "robot": str(rng.choice(("#c3ccd6", "#d8dce0", "#b9c4c9", palette.fur))),
+    }[breed]
+    names, shares = list(PATTERNS), np.array(list(PATTERNS.values()))
+    pattern = names[int(rng.choice(len(names), p=shares / shares.sum()))]
+    if not dressed:
+        pattern = str(rng.choice(("belly", "belly", "scales", "dots", "stripes")))
+    elif pattern == "belly":
+        pattern = "plain"
+    return Look(
+        breed=breed,
+        palette=palette,
+        skin=skin,
+        medium=None if rng.random() < BARE else random_medium(rng),
+        dressed=dressed,
+        sleeve=float(rng.choice((0.0, 0.36, 0.6, 0.96), p=(0.1, 0.35, 0.15, 0.4))),
+        trouser=float(rng.choice((0.0, 0.4, 0.7, 0.97), p=(0.1, 0.25, 0.15, 0.5))),
+        cuffs=bool(rng.random() < 0.4),
+        stockings=bool(rng.random() < 0.5),
+        pattern=pattern,
+        shade=float(rng.uniform(0.25, 0.5)) if rng.random() < 0.5 else 0.0,
+        shaky=float(rng.choice((0.5, 1.0, 2.0), p=(0.35, 0.4, 0.25))),
+    )

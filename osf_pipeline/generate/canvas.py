@@ -17,9 +17,6 @@ from osf_pipeline.sample.hand import Hand
 from osf_pipeline.sample.noise import smoothstep
 from osf_pipeline.sample.paint import linear
 
-REFERENCE_HEIGHT = 700
-"""Picture height for which the sizes of textures are stated; they scale with the picture."""
-
 
 @dataclass(frozen=True)
 class Medium:
@@ -46,8 +43,8 @@ FLAT = Medium(0, 0, 0, 0, 0, 0)
 GOUACHE = Medium(0.05, 0.05, 0.03, 0.05, 0.04, 0.03)
 WATERCOLOUR = Medium(0.22, 0.15, 0.10, 0.02, 0.34, 0.04)
 MARKER = Medium(0.04, 0.02, 0.01, 0.16, 0.10, 0)
-PENCIL = Medium(0.06, 0.10, 0.22, 0.22, 0, 0.32)
-CRAYON = Medium(0.06, 0.10, 0.30, 0.20, 0, 0.62)
+PENCIL = Medium(0.06, 0.08, 0.18, 0.14, 0, 0.30)
+CRAYON = Medium(0.06, 0.08, 0.20, 0.10, 0, 0.48)
 HATCHED = Medium(0.05, 0.10, 0.15, 0.05, 0, 0.10, lines=7.5)
 
 
@@ -83,10 +80,16 @@ def _spline_matrix(count: int, spacing: float) -> np.ndarray:
 class Canvas:
     """A white sheet of `size` width, height. `color` (y, x, 3) is float32 and scene-linear."""
 
-    def __init__(self, size: tuple[int, int], seed: int, *, slant: float = 0.9) -> None:
-        """Args: slant: direction of strokes, radians clockwise from +x."""
+    def __init__(self, size: tuple[int, int], seed: int, *, unit: float, slant: float = 0.9) -> None:
+        """An empty sheet.
+
+        Args:
+            size: width, height.
+            unit: pixels to a pixel of a picture whose figure is about 620 high; sizes of textures are stated for that.
+            slant: direction of strokes, radians clockwise from +x.
+        """
         self.size = size
-        self.unit = size[1] / REFERENCE_HEIGHT
+        self.unit = unit
         self.color = np.ones((size[1], size[0], 3), np.float32)
         self.rng = np.random.default_rng([seed, 1])
         unit = self.unit

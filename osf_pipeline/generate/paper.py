@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from osf_pipeline.generate.canvas import REFERENCE_HEIGHT, noise
+from osf_pipeline.generate.canvas import noise
 from osf_pipeline.generate.shapes import brush_mark, spline
 
 PAPERS = ("#fbf8f0", "#f7f3ea", "#f8f8f6", "#f4efe2", "#eeece6", "#f6f2ee")
@@ -26,7 +26,7 @@ def paper(size: tuple[int, int], seed: int) -> np.ndarray:
     """
     rng = np.random.default_rng([seed, 2])
     width, height = size
-    unit = height / REFERENCE_HEIGHT
+    unit = max(size) / 700
     sheet = PAPERS[rng.integers(len(PAPERS))]
     color = np.array([int(sheet[k : k + 2], 16) for k in (1, 3, 5)], np.float32) / 255
 

@@ -105,6 +105,16 @@ def unsteady(polygon: np.ndarray, amount: float, spacing: float, rng: np.random.
     return points + np.stack(rings, axis=1)
 
 
+def inside(polygon: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(N,) bool: which (N, 2) points a closed polygon encloses, by the even-odd rule."""
+    x, y = points[:, :1], points[:, 1:]
+    start, stop = polygon.T[:, None], np.roll(polygon, -1, axis=0).T[:, None]
+    spans = (start[1] > y) != (stop[1] > y)
+    rise = np.where(start[1] == stop[1], 1, stop[1] - start[1])
+    left = x < start[0] + (y - start[1]) * (stop[0] - start[0]) / rise
+    return (spans & left).sum(axis=1) % 2 == 1
+
+
 @dataclass(frozen=True)
 class Cover:
     """How much of each pixel an area covers.
@@ -157,6 +167,7 @@ def brush_mark(path: np.ndarray, size: tuple[int, int]) -> Cover:
     along = tangents(points)
     left = np.stack([along[:, 1], -along[:, 0]], axis=1)
     sides = points + radii[:, None] * left, points - radii[:, None] * left
-    quads = [np.stack([sides[0][k], sides[0][k + 1], sides[1][k + 1], sides[1][k]]) for k in range(len(points) - 1)]
-    dots = [ellipse(x, y, r, r)[::4] for (x, y), r in zip(points.tolist(), radii.tolist(), strict=True) if r > 0.4]
-    return cover(quads + dots, size)
+    quads = np.stack([sides[0][:-1], sides[0][1:], sides[1][1:], sides[1][:-1]], axis=1)
+    broad = radii > 0.4
+    dots = points[broad, None] + radii[broad, None, None] * ellipse(0, 0, 1, 1)[::4]
+    return cover([*quads, *dots], size)

@@ -96,7 +96,7 @@ class _Fox:
 
     def __init__(self) -> None:
         self.size = fox.WIDTH, fox.HEIGHT
-        self.canvas = Canvas(self.size, SEED, slant=2.2)
+        self.canvas = Canvas(self.size, SEED, unit=1.86, slant=2.2)
         self.rng = np.random.default_rng([SEED, 3])
         sides = fox.RIGHT_MITTEN, fox.RIGHT_CUFF, fox.RIGHT_BOOT, fox.RIGHT_BOOT_CUFF
         outlines = (
@@ -174,7 +174,7 @@ class _Fox:
         hem = np.array([(330, 868), (420, 892), (500, 898), (580, 892), (672, 868), (680, 892), (580, 914), (500, 920),
                         (420, 914), (322, 892)], float)  # fmt: skip
         self.canvas.area([spline(hem, closed=True)], LINING, SOFT, coat.full(self.size))
-        for k, x in enumerate(np.linspace(352, 648, 13).tolist()):
+        for k, x in enumerate(np.linspace(352.0, 648.0, 13).tolist()):
             y = 906 - 0.00098 * (x - 500) ** 2
             size = 8.5 if k % 2 else 6
             diamond = np.array([(x, y - size), (x + 0.8 * size, y), (x, y + size), (x - 0.8 * size, y)])
@@ -285,8 +285,8 @@ class _Fox:
             self.canvas.tint(ellipse(x, 462, 34, 22), "#f08a78", 0.75, 12, head.full(self.size))
         self.edge(fox.HEAD, 8)
         self.lines(fox.FUR, 4.5)
-        for x, y in fox.WHISKER_DOTS:
-            self.area(ellipse(x, y, 3.4, 3), INK, SOFT, shade=0)
+        for dot in fox.WHISKER_DOTS:
+            self.area(ellipse(dot[0], dot[1], 3.4, 3), INK, SOFT, shade=0)
         for eye, x in ((fox.RIGHT_EYE, 410), (fox.LEFT_EYE, 590)):
             self.area(eye, "#2a1c22", OPAQUE, shade=0)
             self.canvas.area([ellipse(x + 2, 405, 15, 11)], "#7a4630", OPAQUE, opacity=0.55)
