@@ -20,9 +20,11 @@ _CONTRAST = 0.06  # of full scale: fainter valleys are the paper's grain
 _EDGE = 0.3  # of its strength: there a line ends
 _RISE = 0.5  # of a valley's fall
 _FAINT = 0.25  # of the typical strength: fainter valleys are colouring
-_BROAD = 2.5  # typical widths: broader ink is an area of colour
+_BROAD = 2.5  # typical widths: broader ink is an area of colour, or a branch
 _GAP = 4.0  # typical widths: the line goes on over shorter gaps (corners, branches), shorter pieces are none
+_RIM = 6.0  # pixels of bare paper a mask may leave where no line tells
 _HALO = 1.0  # pixels of ink-stained edge taken away with the line
+_AROUND = np.ones((3, 3), bool)
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,8 @@ class Cut:
 
     Attributes:
         contour: (H, W) bool, within the mask: the outline and bare paper beside it.
-        strokes: (H, W) bool, ink that stays and runs into the cut: no source of the colour beneath.
+        strokes: (H, W) bool, what stays and is no source of the colour beneath: ink that runs into the cut, and the
+            roots of limbs without a line.
     """
 
     contour: np.ndarray
@@ -100,7 +103,7 @@ def find_line(rgb: np.ndarray, mask: np.ndarray, outline: Outline) -> Line:
     outer = _along(-depth[first] + _STEP / 2, clear, found, width)
     inner = _along(depth[last] + _STEP / 2, clear, found, width)
 
-    paper, own, bare = _bare_paper(colour, near, depth, limit)
+    paper, own, bare = _bare_paper(colour, near, depth, max(limit, _RIM))
     cut = np.where(found, inner.clip(0) + _HALO + 0.06 * width, bare)  # a broad pen blurs more
     cut = ndimage.gaussian_filter1d(ndimage.maximum_filter1d(cut, 3, mode="wrap"), 1.0, mode="wrap")
 
@@ -138,12 +141,15 @@ def cut_contour(rgb: np.ndarray, mask: np.ndarray, lines: tuple[Line, ...]) -> C
     inky = found & ~gone & (to_ink > 0.35) & (distance <= cut + 1.5 * width)
     deep = inky & (distance > cut + 0.5 * width)
 
-    contour, left, far = (_image(mask, rows, columns, values) for values in (gone, inky, deep))
-    labels, _ = ndimage.label(left, np.ones((3, 3)))
-    touching = np.isin(labels, np.unique(labels[ndimage.binary_dilation(contour, np.ones((3, 3))) & left])) & left
+    shown = (gone, inky, deep, gone & found, ~gone & ~found)
+    contour, left, far, lined, bare = (_image(mask, rows, columns, values) for values in shown)
+    labels, _ = ndimage.label(left, _AROUND)
+    touching = np.isin(labels, np.unique(labels[ndimage.binary_dilation(contour, _AROUND) & left])) & left
     large = np.bincount(labels.ravel()) > lines[0].width ** 2
     strokes = (np.isin(labels, np.unique(labels[far])) | large[labels]) & touching
-    return Cut(contour | (touching & ~strokes), strokes)
+    crumbs = ndimage.binary_dilation(touching & ~strokes, _AROUND) & mask & ~strokes
+    roots = bare & (ndimage.distance_transform_edt(~lined) <= 0.5 * lines[0].width + 1)
+    return Cut(contour | crumbs, (strokes | roots) & ~crumbs)
 
 
 def _share(colour: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:

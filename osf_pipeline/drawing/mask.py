@@ -17,6 +17,8 @@ from osf_pipeline.errors import InputDataError
 
 _CRUMB = 0.05  # of the largest piece: smaller pieces are dropped
 _PINHOLE = 2e-4  # of the figure: smaller holes are filled
+_GAP = 0.02  # of the picture's longer side: the outline may be open so far
+_DOUBTFUL_GAP = 0.06  # and if a gap up to here changes the figure much, it is not known
 _SOFT_EDGE = 2.0  # pixels in which ink fades out below the threshold
 _AROUND = np.ones((3, 3), bool)
 _GIVE_MASK = "Give mask.png: white on the figure, black elsewhere, as large as the picture."
@@ -46,16 +48,16 @@ def read_mask(url: str, picture: Picture) -> Figure:
         InputDataError: when the file cannot be read, has other proportions, selects nothing or all, or has several
             large pieces.
     """
-    pixels, size = read_pixels(url)
     height, width = picture.rgb.shape[:2]
+    pixels, size = read_pixels(url, max(height, width))
     if size != picture.size and abs(size[0] * picture.size[1] / (size[1] * picture.size[0]) - 1) > 0.01:
         raise InputDataError(
             "the mask has another size than the picture", file=url, value=f"{size[0]}x{size[1]}",
             picture=f"{picture.size[0]}x{picture.size[1]}", fix="Make the mask on the picture, without cropping.",
         )  # fmt: skip
     coverage = pixels[..., 3] if pixels[..., 3].min() < 1 else pixels[..., :3].mean(axis=2)
-    if size != (width, height):
-        resized = PIL.Image.fromarray(coverage).resize((width, height), PIL.Image.Resampling.BOX)
+    if coverage.shape != (height, width):  # a smaller mask, or one rounded otherwise
+        resized = PIL.Image.fromarray(coverage).resize((width, height), PIL.Image.Resampling.BILINEAR)
         coverage = np.asarray(resized, np.float32)
     return _checked(coverage, url, ())
 
@@ -125,15 +127,16 @@ def _segmented(rgb: np.ndarray) -> Figure:
     if ink.mean() < 1e-3:
         raise InputDataError("no drawing is seen on the paper", value=f"{ink.mean():.2%} ink", fix=_GIVE_MASK)
 
-    wide, narrow = _enclosed(ink, 0.02 * max(rgb.shape[:2]))
-    figure, second = _largest(wide)
-    steady = _largest(narrow)[0] & figure
+    side = max(rgb.shape[:2])
+    closed, wide = _enclosed(ink, _GAP * side, _DOUBTFUL_GAP * side)
+    figure, second = _largest(closed)
+    more = _largest(wide)[0].sum() / figure.sum() - 1
     border = np.concatenate([figure[0], figure[-1], figure[:, 0], figure[:, -1]]).mean()
     doubts = {
         f"a second drawing of {second:.0%} of its size": second > 0.25,
         f"{figure.mean():.1%} of the picture": not 0.005 < figure.mean() < 0.85,
         f"{border:.0%} of the picture's border": border > 0.2,
-        f"{1 - steady.sum() / figure.sum():.0%} of it behind gaps in the outline": steady.sum() < 0.75 * figure.sum(),
+        f"an open outline; closing it would enclose {more:.0%} more": more > 0.5,
     }
     for doubt, holds in doubts.items():
         if holds:
@@ -176,16 +179,16 @@ def _paper(rgb: np.ndarray) -> tuple[np.ndarray, float]:
     return paper, float((np.abs(np.log(np.maximum(rgb, 1 / 255) / paper)).max(axis=2)[frame] < 0.15).mean())
 
 
-def _enclosed(ink: np.ndarray, gap: float) -> tuple[np.ndarray, np.ndarray]:
-    """Ink and the areas it encloses, also where the line has gaps of up to `gap` pixels; and of up to half of that.
+def _enclosed(ink: np.ndarray, gap: float, wide: float) -> tuple[np.ndarray, np.ndarray]:
+    """Ink and the areas it encloses, also where the line has gaps of up to `gap` pixels, and of up to `wide`.
 
     A ball that fits through the gap rolls in from the border; what it cannot reach is enclosed. Radii grow, and an
     area counts only if it is clearly wider than the ball: so a gap closes, while the angle between two limbs is kept.
     """
-    margin = int(np.ceil(gap)) + 2
+    margin = int(np.ceil(wide)) + 2
     distance = ndimage.distance_transform_edt(~np.pad(ink, margin))
-    figure = narrow = distance == 0
-    for radius in (0, *np.geomspace(0.5, gap / 2, 8)):
+    figure = closed = distance == 0
+    for radius in (0, *np.geomspace(0.5, gap / 2, 7), *np.geomspace(gap / 2, wide / 2, 4)[1:]):
         labels, count = ndimage.label(distance > radius)
         widest = np.concatenate([[0], ndimage.maximum(distance, labels, np.arange(1, count + 1))])
         pocket = widest > 3 * radius
@@ -193,10 +196,10 @@ def _enclosed(ink: np.ndarray, gap: float) -> tuple[np.ndarray, np.ndarray]:
         pockets = pocket[labels]
         if (pockets & ~figure).any():
             figure = figure | (ndimage.distance_transform_edt(~pockets) <= radius)
-        if radius <= gap / 4:
-            narrow = figure
+        if radius <= gap / 2:
+            closed = figure
     inside = (slice(margin, -margin),) * 2
-    return figure[inside], narrow[inside]
+    return closed[inside], figure[inside]
 
 
 def _largest(figure: np.ndarray) -> tuple[np.ndarray, float]:
