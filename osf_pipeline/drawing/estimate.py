@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations, pairwise
+from itertools import pairwise
 
 import numpy as np
 from scipy import ndimage, sparse
@@ -25,6 +25,8 @@ from osf_pipeline.errors import InputDataError
 
 SIDE = 512
 """Pixels of the figure's longer side while it is looked at; lengths below are in these pixels."""
+SMALLEST = 48
+"""Least pixels of the figure's longer side in the mask."""
 SMOOTH = 1.5
 """Gaussian sigma that takes the grain off the outline."""
 HOLE = 0.01
@@ -32,7 +34,7 @@ HOLE = 0.01
 STUB = 20.0
 """Least reach of a limb; the most stubby one still sticks out by this."""
 CLEAR = 1.5
-"""Least ratio of the reaches of the shortest limb and the longest bump."""
+"""Least ratio of the reaches of the shortest limb and of what sticks out below the head and is none."""
 SIDES = 0.35
 """Least ratio of the lengths of the two arms, and of the two legs."""
 OUTER = 0.35
@@ -99,6 +101,8 @@ def _figure(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     largest = int(np.argmax(np.bincount(labels.ravel())[1:])) + 1
     rows, columns = ndimage.find_objects(labels)[largest - 1]
     alone = (labels[rows, columns] == largest).astype(np.float64)
+    if max(alone.shape) < SMALLEST:
+        raise _unlike("the figure is too small")
     scale = SIDE / max(alone.shape)
     # Room around it, so that smoothing and outlines never meet the border.
     room = int(np.ceil(4 / scale)) + 1
@@ -212,37 +216,40 @@ class _Limbs:
 
 
 def _name_ends(lines: _Lines, figure: np.ndarray) -> tuple[_Limbs, float]:
-    """Which ends are what, and how clearly limbs differ from bumps, 0..1."""
+    """Which ends are what, and how clearly limbs differ from bumps, 0..1.
+
+    Limbs stick out most, but how many ends do depends on hair, ears and skirts: the fewest that make a body are taken.
+    """
     ends = [end for end in _ends(lines, int(np.argmax(lines.radius))) if end.reach >= STUB]
-    if len(ends) < 4:
-        raise _unlike(f"only {len(ends)} limbs stick out")
-    reach = {end.tip: end.reach for end in ends}
     along = _around(figure, lines.points)
-    around = sorted(reach, key=lambda tip: along[tip])
-    low = max(range(len(ends)), key=lambda n: lines.points[around[n], 1] + lines.points[around[n - 1], 1])
-    left_foot, *others, right_foot = around[low:] + around[:low]
-    pelvis = _meeting(lines, right_foot, left_foot, others[0])
-    heads = [end.tip for end in _ends(lines, pelvis) if end.reach >= STUB and end.tip not in (right_foot, left_foot)]
+    problem = _unlike(f"only {len(ends)} limbs stick out")
+    for count in range(4, len(ends) + 1):
+        try:
+            return _body(lines, along, ends, count)
+        except InputDataError as error:
+            problem = error
+    raise problem
 
-    def head(left: int, right: int) -> int | None:
-        """The tip that is furthest from the pelvis between two others."""
-        span = _turn(along, left, right)
-        return next((tip for tip in heads if 0 < _turn(along, left, tip) < span), None)
 
-    pairs = [pair for pair in combinations(others, 2) if head(*pair) is not None]
-    if not pairs:
+def _body(lines: _Lines, along: np.ndarray, ends: list[_End], count: int) -> tuple[_Limbs, float]:
+    """The names of the first `count` ends.
+
+    Raises:
+        InputDataError: when they, or what else sticks out, make no upright biped.
+    """
+    around = sorted((end.tip for end in ends[:count]), key=lambda tip: along[tip])
+    low = max(range(count), key=lambda n: lines.points[around[n], 1] + lines.points[around[n - 1], 1])
+    left_foot, left_hand, *_, right_hand, right_foot = around[low:] + around[:low]
+    pelvis = _meeting(lines, right_foot, left_foot, left_hand)
+    span = _turn(along, left_hand, right_hand)
+    heads = [end for end in _ends(lines, pelvis) if 0 < _turn(along, left_hand, end.tip) < span]
+    if not heads or heads[0].reach < STUB:
         raise _unlike("no head sticks out between the arms")
-    longest = max(min(reach[tip] for tip in pair) for pair in pairs)
-    # A skirt's corners lie outside the arms, but stick out less; ears stick out as far, but lie inside.
-    plain = [pair for pair in pairs if min(reach[tip] for tip in pair) > longest / CLEAR]
-    left_hand, right_hand = max(plain, key=lambda pair: _turn(along, *pair))
-    top = head(left_hand, right_hand)
-    assert top is not None  # `pairs` have one
-    limbs = _Limbs(right_foot, left_foot, left_hand, right_hand, top)
+    limbs = _Limbs(right_foot, left_foot, left_hand, right_hand, heads[0].tip)
     _check_body(lines, limbs, pelvis)
     named = (right_foot, left_foot, left_hand, right_hand)
-    bumps = [tip for tip in others if tip not in (*named, top) and not _high(lines, limbs, pelvis, tip)]
-    bump = max((reach[tip] for tip in bumps), default=0) / min(reach[tip] for tip in named)
+    bumps = [end.reach for end in ends if end.tip not in named and not _high(lines, limbs, pelvis, end.tip)]
+    bump = max(bumps, default=0) / min(end.reach for end in ends if end.tip in named)
     if bump > 1 / CLEAR:
         raise _unlike("it has more limbs than two arms, two legs and a head")
     return limbs, 1 - bump
@@ -279,7 +286,7 @@ def _check_body(lines: _Lines, limbs: _Limbs, pelvis: int) -> None:
     up = points[limbs.head] - points[pelvis]
     legs = points[[limbs.right_foot, limbs.left_foot]] - points[pelvis]
     if -up[1] < abs(up[0]) or any(leg[1] < 0.5 * abs(leg[0]) for leg in legs):
-        raise _unlike("the figure does not stand upright")
+        raise _unlike("no upright figure with two arms and two legs is seen")
     feet = legs.mean(axis=0)
     if any(points[hand, 1] - points[pelvis, 1] > 0.6 * feet[1] for hand in (limbs.left_hand, limbs.right_hand)):
         raise _unlike("it stands on more than two legs")

@@ -27,7 +27,7 @@ from osf_pipeline.store.files import take, write_bytes
 
 FILE = "char_cfg.yaml"
 MAX_JOINTS = 256
-MAX_BYTES = 1 << 18
+MAX_BYTES = 1 << 16
 """Bytes of a file with the most joints of the longest names anybody writes; more is no skeleton."""
 ASPECT = 0.01
 """Relative difference of aspect up to which a file of another size is meant for the same picture."""
