@@ -123,18 +123,37 @@ class Reader:
         """An error that names the file."""
         return InputDataError(what, file=self.url, **where, fix="Export the motion again as a binary glTF (.glb).")
 
+    def listed(self, owner: dict[str, Any], key: str) -> list[Any]:
+        """A list of a document's object; empty when absent.
+
+        Raises:
+            InputDataError: when it is something else.
+        """
+        found = owner.get(key, [])
+        if not isinstance(found, list):
+            raise self.fault(f"{key} is no list")
+        return found
+
+    def object(self, value: Any, what: str) -> dict[str, Any]:
+        """The value, if it is a JSON object.
+
+        Raises:
+            InputDataError: when it is something else.
+        """
+        if not isinstance(value, dict):
+            raise self.fault(f"{what} is no object")
+        return value
+
     def item(self, kind: str, index: Any) -> dict[str, Any]:
         """One item of a top-level list.
 
         Raises:
             InputDataError: for an index that is none.
         """
-        items = self.document.get(kind, [])
+        items = self.listed(self.document, kind)
         if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < len(items):
             raise self.fault(f"no such item in {kind}", index=index)
-        if not isinstance(items[index], dict):
-            raise self.fault(f"an item of {kind} is no object", index=index)
-        return items[index]
+        return self.object(items[index], f"an item of {kind}")
 
     def accessor(self, index: Any) -> np.ndarray:
         """(N,) or (N, 2..4) float64; normalised integers become -1..1 or 0..1, as the specification says.
@@ -146,7 +165,7 @@ class Reader:
         if "sparse" in item or "bufferView" not in item:
             raise self.fault("sparse accessors are not read", accessor=index)
         view = self.item("bufferViews", item["bufferView"])
-        if "EXT_meshopt_compression" in view.get("extensions", {}):
+        if "EXT_meshopt_compression" in self.object(view.get("extensions", {}), "extensions"):
             raise self.fault("compressed animation is not read", accessor=index)
         dtype = next((d for d, code in COMPONENTS.items() if code == item.get("componentType")), None)
         shape = next((s for s, name in SHAPES.items() if name == item.get("type") and len(s) < 2), None)

@@ -108,12 +108,12 @@ class _Nodes:
     order: list[int] = field(init=False)
 
     def __post_init__(self) -> None:
-        count = len(self.file.document.get("nodes", []))
+        count = len(self.file.listed(self.file.document, "nodes"))
         if not 0 < count <= MAX_NODES:
             raise self.file.fault("the file has no nodes, or too many", nodes=count)
         self.parent = [-1] * count
         for number in range(count):
-            for child in self._node(number).get("children", []):
+            for child in self.file.listed(self._node(number), "children"):
                 self._node(child)
                 if self.parent[child] >= 0:
                     raise self.file.fault("a node has two parents", node=child)
@@ -166,8 +166,8 @@ class _Nodes:
     def joints(self, file: Reader, moving: set[int]) -> list[int]:
         """Nodes that count as joints, parents first."""
         chosen: set[int] = set()
-        for skin in range(len(file.document.get("skins", []))):
-            for joint in file.item("skins", skin).get("joints", []):
+        for skin in range(len(file.listed(file.document, "skins"))):
+            for joint in file.listed(file.item("skins", skin), "joints"):
                 self._node(joint)
                 chosen.add(joint)
         if not chosen & moving:
@@ -195,7 +195,7 @@ class _Nodes:
 
 def _animation(file: Reader, name: str | None) -> tuple[dict[str, Any], str]:
     """The chosen animation and the clip's name."""
-    count = len(file.document.get("animations", []))
+    count = len(file.listed(file.document, "animations"))
     if not count:
         raise file.fault("the file holds no animation")
     names = [str(file.item("animations", number).get("name", "")) for number in range(count)]
@@ -207,18 +207,16 @@ def _animation(file: Reader, name: str | None) -> tuple[dict[str, Any], str]:
 
 def _tracks(file: Reader, animation: dict[str, Any], nodes: int) -> list[_Track]:
     tracks = []
-    for channel in animation.get("channels", []):
-        target = channel.get("target", {})
+    samplers = file.listed(animation, "samplers")
+    for channel in file.listed(animation, "channels"):
+        number = file.object(channel, "a channel").get("sampler")
+        target = file.object(channel.get("target", {}), "a channel's target")
         node, path = target.get("node"), target.get("path")
-        if node is None or path not in PATHS:
+        if node is None or not isinstance(path, str) or path not in PATHS:
             continue  # morph weights and pointers of extensions move no joint
-        samplers = animation.get("samplers", [])
-        number = channel.get("sampler")
-        if not (
-            isinstance(number, int) and 0 <= number < len(samplers) and isinstance(node, int) and 0 <= node < nodes
-        ):
+        if type(number) is not int or type(node) is not int or not (0 <= number < len(samplers) and 0 <= node < nodes):
             raise file.fault("a channel of the animation has no sampler or node", node=node)
-        tracks.append(_track(file, node, path, samplers[number]))
+        tracks.append(_track(file, node, path, file.object(samplers[number], "a sampler")))
     if not tracks:
         raise file.fault("the animation moves no node")
     return tracks
