@@ -23,6 +23,11 @@ def shot_source(layout: Layout, shot: str) -> str:
     return _fingerprint(layout.renders(shot), layout.config(shot))
 
 
+def drawing_source(layout: Layout, character: str) -> str:
+    """16 hex digits over a drawing's folder."""
+    return _fingerprint(layout.drawing(character))
+
+
 def style_source(layout: Layout, style: str) -> str:
     """16 hex digits over a style's folder."""
     return _fingerprint(layout.style(style))

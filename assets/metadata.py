@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -15,7 +16,7 @@ import fsspec
 
 from osf_pipeline.cli.console import show
 from osf_pipeline.layout import local_path
-from osf_pipeline.results import StageResult, TrainedStyle
+from osf_pipeline.results import BuiltCharacter, StageResult, TrainedStyle
 
 PREVIEW_BYTES = 30_000
 """Metadata lies in the event log, so pictures in it stay small."""
@@ -51,6 +52,35 @@ def materialize_style(result: TrainedStyle, tags: Mapping[str, str] | None = Non
         **preview(result.preview_png),
     }
     return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(str(result.version)), tags=tags)
+
+
+def materialize_character(result: BuiltCharacter, tags: Mapping[str, str] | None = None) -> dg.MaterializeResult[None]:
+    """One built character; its data version is the identity of the version."""
+    show(result)
+    metadata = {
+        "style": Path(result.style).name,
+        "seconds": result.seconds,
+        "reused": result.reused,
+        **location(result.url),
+        **values(result.metadata),
+        **preview(result.preview_png),
+    }
+    return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(result.id), tags=tags)
+
+
+def materialize_scenes(results: Sequence[StageResult]) -> dg.MaterializeResult[None]:
+    """The rendered scenes of one character, a row each; the data version covers them all."""
+    for result in results:
+        show(result)
+    rows = [
+        {"shot": r.shot, "frames": r.frames, "reused": r.reused, "seconds": r.seconds, "folder": r.url} for r in results
+    ]
+    metadata = {
+        "scenes": len(results),
+        **values({"rendered": rows}),
+        **preview(next((r.preview_png for r in results), None)),
+    }
+    return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion("-".join(r.id for r in results)))
 
 
 def values(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,13 +1,16 @@
 """The code location: everything Dagster knows, in one list.
 
-    drawing ──► stylizer ─────► registry (MLflow)          partition: style
+    drawings/ ──► character ──► renders ┄┄► renders/<shot>                    partition: character
+                      └┄┄► styles/<character>
+    styles/  ──► stylizer ─────► registry (MLflow)                            partition: style
                                     │  alias `champion`
-    renders ──► gbuffer ──► guidance ──► stylized ──► delivery ──► review     partition: shot
-                   ▲ blocking checks        └──► evaluation ──────────┘
+    renders/ ──► gbuffer ──► guidance ──► stylized ──► delivery ──► review    partition: shot
+                   ▲ blocking checks         └──► evaluation ──────────┘
 
-* `discover` makes a partition of every new folder under renders/ and styles/ and starts its job.
+* `discover` makes a partition of every new folder under drawings/, styles/ and renders/ and starts its job, so a
+  drawing put into its folder comes out as stylized frames.
 * `promotion` stylizes shots again when a style's champion moves.
-* `refresh_styles`, `refresh_shots` run at night what no longer matches its inputs.
+* `refresh_characters`, `refresh_styles`, `refresh_shots` run at night what no longer matches its inputs.
 
 Settings come from the environment: OSF_ROOT, OSF_HOME, and OSF_BACKEND, OSF_RAY_ADDRESS for where shards are computed.
 """
@@ -18,10 +21,12 @@ import os
 
 import dagster as dg
 
+from assets.character import character
 from assets.delivery import delivery
 from assets.evaluation import evaluation
 from assets.gbuffer import gbuffer
 from assets.guidance import guidance
+from assets.renders import renders
 from assets.resources import OsfProject
 from assets.review import review
 from assets.stylized import stylized
@@ -32,10 +37,10 @@ from dagster_project import jobs, schedules, sensors
 @dg.definitions
 def defs() -> dg.Definitions:
     return dg.Definitions(
-        assets=[stylizer, gbuffer, guidance, stylized, delivery, evaluation, review],
-        jobs=[jobs.style, jobs.shot],
+        assets=[character, renders, stylizer, gbuffer, guidance, stylized, delivery, evaluation, review],
+        jobs=[jobs.character, jobs.style, jobs.shot],
         sensors=[sensors.discover, sensors.promotion],
-        schedules=[schedules.refresh_styles, schedules.refresh_shots],
+        schedules=[schedules.refresh_characters, schedules.refresh_styles, schedules.refresh_shots],
         resources={
             "osf": OsfProject(
                 backend=os.environ.get("OSF_BACKEND", "local"), address=os.environ.get("OSF_RAY_ADDRESS") or None

@@ -1,4 +1,4 @@
-"""`python -m dagster_project.launch`: train what a shot needs, then run the shot, in this process and on this console.
+"""`python -m dagster_project.launch`: from a drawing or a shot to stylized frames, in this process and on this console.
 
 The runs are recorded in the same instance that `dagster dev` shows. Does not belong here: anything a sensor or the UI
 could not start as well.
@@ -18,7 +18,9 @@ import typer
 
 from dagster_project.definitions import defs
 from osf_pipeline.cli.console import Address, Backend, Home, Root, Threads, Workers, reporting
+from osf_pipeline.errors import RequestError
 from osf_pipeline.layout import Layout, join
+from osf_pipeline.scenes import scenes_of
 from osf_pipeline.store.files import read_json
 from osf_pipeline.store.version import require
 
@@ -26,7 +28,9 @@ INSTANCE_SETTINGS = Path(__file__).resolve().parents[1] / "infra" / "dagster.yam
 
 
 def command(
-    shot: Annotated[str, typer.Option(help="Name of a shot: a folder under ROOT/renders.")],
+    shot: Annotated[str | None, typer.Option(help="Name of a shot: a folder under ROOT/renders.")] = None,
+    character: Annotated[str | None, typer.Option(help="Or of a character: a folder under ROOT/drawings.")] = None,
+    motion: Annotated[list[str] | None, typer.Option(help="Motions of the character [default: walk].")] = None,
     style: Annotated[list[str] | None, typer.Option(help="Style to train first [default: those of the shot].")] = None,
     root: Root = None,
     home: Home = None,
@@ -36,21 +40,29 @@ def command(
     threads: Threads = 2,
     steps: Annotated[int | None, typer.Option(help="Training steps, instead of the recipe's.", min=1)] = None,
 ) -> None:
-    """Run the jobs `style` and `shot` as Dagster would, and show how to open the result."""
+    """Run the jobs `character`, `style` and `shot` as Dagster would, and show how to open the result."""
     began = time.monotonic()
     with reporting():
+        if (shot is None) == (character is None):
+            raise RequestError("a launch starts from one thing", fix="Give either --shot or --character.")
         layout = Layout.of(root, home)
         project = {"root": layout.root, "home": layout.home, "backend": backend, "address": address}
         resource = {"osf": {"config": {**project, "workers": workers, "threads": threads}}}
-        recipe = {} if steps is None else {"steps": steps}
+        training = {"ops": {"stylizer": {"config": {"recipe": {} if steps is None else {"steps": steps}}}}}
+        shots = [] if shot is None else [shot]
         with instance_at(layout) as instance:
-            for name in style or sorted(set(layout.shot_config(shot).styles.values())):
-                training = {"ops": {"stylizer": {"config": {"recipe": recipe}}}}
+            if character is not None:
+                motions = {"ops": {"renders": {"config": {"motions": motion or ["walk"]}}}}
+                run("character", character, instance, {"resources": resource, **motions})
+                shots = scenes_of(layout, character)
+            for name in style or sorted({s for shot in shots for s in layout.shot_config(shot).styles.values()}):
                 run("style", name, instance, {"resources": resource, **training})
-            run("shot", shot, instance, {"resources": resource})
+            for name in shots:
+                run("shot", name, instance, {"resources": resource})
     typer.echo(f"done in {time.monotonic() - began:.0f} s")
-    for line in where(layout, shot):
-        typer.echo(line)
+    for name in shots:
+        for line in where(layout, name):
+            typer.echo(line)
 
 
 def where(layout: Layout, shot: str) -> list[str]:

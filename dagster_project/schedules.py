@@ -9,7 +9,15 @@ import dagster as dg
 
 from assets.resources import OsfProject
 from dagster_project import jobs
-from dagster_project.staleness import champions, models_changed, shot_changed, style_changed
+from dagster_project.staleness import champions, drawing_changed, models_changed, shot_changed, style_changed
+
+
+@dg.schedule(cron_schedule="0 1 * * *", job=jobs.character, default_status=dg.DefaultScheduleStatus.RUNNING)
+def refresh_characters(context: dg.ScheduleEvaluationContext, osf: OsfProject) -> Iterator[dg.RunRequest]:
+    """Characters whose drawings changed are made and rendered again."""
+    for character in context.instance.get_dynamic_partitions("characters"):
+        if drawing_changed(context.instance, osf.layout, character):
+            yield dg.RunRequest(run_key=character, partition_key=character)
 
 
 @dg.schedule(cron_schedule="0 2 * * *", job=jobs.style, default_status=dg.DefaultScheduleStatus.RUNNING)

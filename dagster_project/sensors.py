@@ -7,25 +7,35 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from assets.partitions import shots, styles
+from assets.partitions import characters, shots, styles
 from assets.resources import OsfProject
 from dagster_project import jobs
-from dagster_project.staleness import champions, models_changed, wanted_models
+from dagster_project.staleness import champions, in_the_making, models_changed, wanted_models
 from osf_pipeline.shots import NAME
 
 
-@dg.sensor(jobs=[jobs.shot, jobs.style], minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)
+@dg.sensor(
+    jobs=[jobs.character, jobs.style, jobs.shot],
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
 def discover(context: dg.SensorEvaluationContext, osf: OsfProject) -> dg.SensorResult:
-    """New folders under renders/ and styles/ become partitions and are run.
+    """New folders under drawings/, styles/ and renders/ become partitions and are run.
 
-    A style is trained. A shot whose styles all have a champion runs through; any other is prepared up to guidance and
-    waits for `promotion`.
+    A drawing becomes a character and renders. A style is trained. A shot whose styles all have a champion runs
+    through; any other is prepared up to guidance and waits for `promotion`. A shot rendered here counts as new once its
+    last frame is there.
     """
     layout = osf.layout
-    new_shots = _new(context.instance, shots, layout.shots())
+    new_shots = [s for s in _new(context.instance, shots, layout.shots()) if not in_the_making(layout, s)]
+    new_characters = _new(context.instance, characters, layout.drawings())
     new_styles = _new(context.instance, styles, layout.styles())
     trained = champions(layout) if new_shots else {}
-    requests = [dg.RunRequest(f"new {s}", job_name=jobs.style.name, partition_key=s) for s in new_styles]
+    requests = [
+        dg.RunRequest(f"new {name}", job_name=job.name, partition_key=name)
+        for job, names in ((jobs.character, new_characters), (jobs.style, new_styles))
+        for name in names
+    ]
     for shot in new_shots:
         ready = wanted_models(layout, shot, trained) is not None
         requests.append(
@@ -36,7 +46,11 @@ def discover(context: dg.SensorEvaluationContext, osf: OsfProject) -> dg.SensorR
                 asset_selection=None if ready else jobs.PREPARE,
             )
         )
-    added = [shots.build_add_request(new_shots), styles.build_add_request(new_styles)]
+    added = [
+        characters.build_add_request(new_characters),
+        styles.build_add_request(new_styles),
+        shots.build_add_request(new_shots),
+    ]
     return dg.SensorResult(requests, dynamic_partitions_requests=[a for a in added if a.partition_keys])
 
 

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from assets.fingerprint import MODEL_TAG, SOURCE_TAG, shot_source, style_source
+from assets.fingerprint import MODEL_TAG, SOURCE_TAG, drawing_source, shot_source, style_source
 from osf_pipeline.errors import OsfError
-from osf_pipeline.layout import Layout
+from osf_pipeline.layout import Layout, exists, join
 
 
 def last_tags(instance: dg.DagsterInstance, asset: str, partition: str) -> Mapping[str, str] | None:
@@ -24,10 +24,22 @@ def last_tags(instance: dg.DagsterInstance, asset: str, partition: str) -> Mappi
     return found[0].asset_materialization.tags or {}
 
 
+def in_the_making(layout: Layout, shot: str) -> bool:
+    """Whether a shot with a scene still lacks the shot.yaml that its renderer writes last."""
+    return exists(layout.scene(shot)) and not exists(join(layout.renders(shot), "shot.yaml"))
+
+
 def shot_changed(instance: dg.DagsterInstance, layout: Layout, shot: str) -> str | None:
     """The fingerprint of a shot's source, if its G-buffer was made from another."""
     now = shot_source(layout, shot)
     tags = last_tags(instance, "gbuffer", shot)
+    return now if tags is None or tags.get(SOURCE_TAG) != now else None
+
+
+def drawing_changed(instance: dg.DagsterInstance, layout: Layout, character: str) -> str | None:
+    """The fingerprint of a drawing, if its character was made from another."""
+    now = drawing_source(layout, character)
+    tags = last_tags(instance, "character", character)
     return now if tags is None or tags.get(SOURCE_TAG) != now else None
 
 

@@ -262,12 +262,15 @@ class CharacterConfig(Strict):
         mask: file name of a picture that is white where the figure is; else `mask.png` where there is one, else the
             drawing's own alpha, else the figure is found on its paper.
         joints: file name of the joints; else `char_cfg.yaml` where there is one, else joints are estimated.
+        keyframe: pixels of the figure's longer side on the keyframe its style is learnt from; best as large as the
+            figure stands in the shots (384 is its size in a scene of 512x512 with the default camera).
         license: of the drawing; it travels with what is learnt from it.
     """
 
     drawing: str | None = None
     mask: str | None = None
     joints: str | None = None
+    keyframe: int = Field(384, ge=64, le=4096)
     license: str = "unstated"
 
 

@@ -18,7 +18,7 @@ import typer
 
 from osf_pipeline.errors import OsfError, PartialError
 from osf_pipeline.execution import Progress
-from osf_pipeline.results import StageResult, TrainedStyle
+from osf_pipeline.results import BuiltCharacter, StageResult, TrainedStyle
 from osf_pipeline.shots import FrameRange
 
 if TYPE_CHECKING:
@@ -67,17 +67,19 @@ def progress_lines(stream: Any = None) -> Progress:
     return show
 
 
-def describe(result: StageResult | TrainedStyle) -> dict[str, Any]:
+def describe(result: StageResult | TrainedStyle | BuiltCharacter) -> dict[str, Any]:
     """A result as plain JSON, without pictures."""
     data = {key: value for key, value in vars(result).items() if key not in ("preview_png", "card")}
-    data["type"] = "style" if isinstance(result, TrainedStyle) else "stage"
+    data["type"] = {TrainedStyle: "style", BuiltCharacter: "character"}.get(type(result), "stage")
     return data
 
 
-def show(result: StageResult | TrainedStyle) -> None:
+def show(result: StageResult | TrainedStyle | BuiltCharacter) -> None:
     """One line per finished stage."""
     if isinstance(result, TrainedStyle):
         head, name = f"{result.model} version {result.version}", "train"
+    elif isinstance(result, BuiltCharacter):
+        head, name = f"{result.character} {result.id}", "character"
     else:
         head, name = f"{result.shot} {result.id} {result.frames} frames", result.kind
     verb = "reused" if result.reused else f"{result.seconds:.1f} s"

@@ -10,7 +10,7 @@ import dagster as dg
 
 from assets.resources import OsfProject
 from dagster_project.definitions import defs
-from osf_pipeline.results import StageResult, TrainedStyle
+from osf_pipeline.results import BuiltCharacter, StageResult, TrainedStyle
 from osf_pipeline.validate.findings import Finding
 
 PNG = bytes.fromhex(
@@ -33,6 +33,28 @@ class Stages:
         self.findings: list[Finding] = []
         self.refusal: Exception | None = None
         self.version = 1
+
+    def build_from_drawing(self, layout: Any, character: str, progress: Any) -> BuiltCharacter:
+        self.calls.append(f"build {character}")
+        folder = Path(layout.root) / "characters" / character / "id-character"
+        folder.mkdir(parents=True)
+        (Path(layout.root) / "styles" / character).mkdir(parents=True, exist_ok=True)
+        return BuiltCharacter(
+            character, "id-character", str(folder), str(Path(layout.root) / "styles" / character), False, 3.0,
+            {"joints": "char_cfg.yaml"}, PNG,
+        )  # fmt: skip
+
+    def render_scenes(
+        self, layout: Any, character: str, motions: list[str], execution: Any, progress: Any
+    ) -> list[StageResult]:
+        self.calls.append(f"render {character} {motions}")
+        found = []
+        for motion in motions:
+            folder = Path(layout.root) / "renders" / f"{character}_{motion}"
+            folder.mkdir(parents=True)
+            (folder / "shot.yaml").write_text(f'styles: {{"*": {character}}}\n')
+            found.append(StageResult(folder.name, "renders", f"id-{motion}", str(folder), False, 48, 9.0, {}, PNG))
+        return found
 
     def validate_shot(self, layout: Any, shot: str) -> Any:
         return SimpleNamespace(findings=tuple(self.findings))
