@@ -6,20 +6,30 @@ Belongs here: the picture of the back. Does not: where it goes on the mesh (`bui
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
+from scipy import ndimage, signal
 from scipy.cluster.vq import kmeans2
+from skimage.transform import resize
 
 from osf_pipeline.character.bones import HEAD, DrawnBone
 from osf_pipeline.color import lab
 
 COLORS = 6
-"""Colours a drawing is sorted into."""
+"""Colours a drawing is sorted into, before alike ones are joined."""
+
+ALIKE = 18.0
+"""Distance in CIE Lab below which two colours are one."""
 
 BAND = 0.03
-"""Breadth of the band along the outline, over the figure's longer side, whose regions go on behind."""
+"""Breadth of the band along the outline whose regions go on behind, over the figure's longer side."""
+
+LARGE = 0.05
+"""Regions that cover this share of the figure go on behind even if they do not reach the outline."""
 
 NAPE = 0.3
-"""Where hair ends on the back of the head, over the way from neck to crown."""
+"""Where hair ends in the middle of the back of the head, over the way from neck to crown."""
+
+FEATURES, DARKER = 0.004, 15.0
+"""A head has a face where this share of it is darker than its back by so much CIE L*: eyes, nose and mouth."""
 
 
 def paint_back(
@@ -44,11 +54,18 @@ def paint_back(
     """
     rows, columns = np.nonzero(mask)
     longer = float(max(np.ptp(rows), np.ptp(columns))) + 1
-    band = mask & (ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1] <= max(BAND * longer, line))
-    label = _sorted_colors(fill, mask, line)
-    label = _regions(label, mask, band, line)
-    label = _hair(label, head_region & mask, bones, band)
-    return _painted(fill, label, mask, line, longer)
+    depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+    front = _sorted_colors(fill, mask, line)
+    kept = _regions(front, mask, depth, mask & (depth <= max(BAND * longer, line)), line)
+    label = _nearest(front, kept)
+    head = head_region & mask
+    painted = _painted(fill, label, mask, longer)
+    darker = _lab(painted)[..., 0] - _lab(fill)[..., 0] > DARKER
+    features = head & darker & (depth > max(BAND * longer, 2 * line))
+    if features.sum() > FEATURES * head.sum():
+        label = _hair(label, head, bones, depth <= BAND * longer)
+        painted = _painted(fill, label, mask, longer)
+    return painted
 
 
 def _nearest(label: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -66,8 +83,10 @@ def _lab(image: np.ndarray) -> np.ndarray:
 
 def _sorted_colors(fill: np.ndarray, mask: np.ndarray, line: float) -> np.ndarray:
     """(H, W) index of the colour each pixel has, by k-means in Lab; grain is evened out first."""
-    size = 2 * round(max(line, 2) / 2) + 1
-    even = np.stack([ndimage.median_filter(plane, size) for plane in np.moveaxis(fill, 2, 0)], axis=2)
+    step = max(1.0, line / 3)
+    small = resize(fill, [round(side / step) for side in mask.shape], order=1, anti_aliasing=step > 1)
+    median = np.stack([ndimage.median_filter(plane, 5) for plane in np.moveaxis(small, 2, 0)], axis=2)
+    even = resize(median, mask.shape, order=1)
     colors = _lab(even)
     inside = colors[mask]
     start = inside[:: max(1, len(inside) // 20000)]
@@ -77,7 +96,7 @@ def _sorted_colors(fill: np.ndarray, mask: np.ndarray, line: float) -> np.ndarra
     return np.argmin(gap, axis=2)
 
 
-def _distinct(centres: np.ndarray, samples: np.ndarray, least: float = 12.0) -> np.ndarray:
+def _distinct(centres: np.ndarray, samples: np.ndarray, least: float = ALIKE) -> np.ndarray:
     """Colours closer than `least` Lab units are one: the mean of the two nearest, weighted, until none are."""
     centres = centres[np.isfinite(centres).all(axis=1)]
     count = np.bincount(np.argmin(np.linalg.norm(samples[:, None] - centres, axis=2), axis=1), minlength=len(centres))
@@ -93,75 +112,88 @@ def _distinct(centres: np.ndarray, samples: np.ndarray, least: float = 12.0) -> 
     return centres
 
 
-def _regions(label: np.ndarray, mask: np.ndarray, band: np.ndarray, line: float) -> np.ndarray:
-    """Labels of the regions that are broader than a line and reach the outline, carried over the others."""
-    kept = np.zeros_like(mask)
+def _regions(label: np.ndarray, mask: np.ndarray, depth: np.ndarray, band: np.ndarray, line: float) -> np.ndarray:
+    """(H, W) bool: pixels of regions that go on behind."""
+    # A limb as thin as a line is all there is of it.
+    thick = depth > 1.2 * line
+    kept = mask & (ndimage.distance_transform_edt(~thick) > 1.2 * line + 1) if thick.any() else mask.copy()
     for value in np.unique(label[mask]):
         own = mask & (label == value)
         core = ndimage.distance_transform_edt(np.pad(own, 1))[1:-1, 1:-1] > 0.8 * line + 1
         broad = own & (ndimage.distance_transform_edt(~core) <= 0.8 * line + 2) if core.any() else core
         pieces, count = ndimage.label(broad)
-        reaching = np.unique(pieces[broad & band])
         area = ndimage.sum_labels(broad, pieces, np.arange(count + 1))
-        reaching = reaching[(reaching > 0) & (area[reaching] >= 0.002 * mask.sum())]
-        kept |= np.isin(pieces, reaching) & broad
-    if not kept.any():
-        kept = mask
-    return _nearest(label, kept)
+        wanted = area >= LARGE * mask.sum()
+        wanted[np.unique(pieces[broad & band])] |= area[np.unique(pieces[broad & band])] >= 0.002 * mask.sum()
+        wanted[0] = False
+        kept |= wanted[pieces]
+    return kept if kept.any() else mask
 
 
 def _hair(label: np.ndarray, head: np.ndarray, bones: tuple[DrawnBone, ...], band: np.ndarray) -> np.ndarray:
-    """The crown's colour over the back of the head, where it differs from the face's."""
+    """The crown's colour over the back of the head, where it differs from the face's.
+
+    It begins at the outline where it does in front, and comes down towards the nape between.
+    """
     bone = next(bone for bone in bones if bone.chain == HEAD)
     axis = bone.tail - bone.head
+    length = float(np.linalg.norm(axis))
     y, x = np.indices(label.shape)
-    along = ((x - bone.head[0]) * axis[0] + (y - bone.head[1]) * axis[1]) / max(float(axis @ axis), 1e-9)
-    crown, face = head & band & (along > 0.8), head & (along < 0.6)
+    along = ((x - bone.head[0]) * axis[0] + (y - bone.head[1]) * axis[1]) / length**2
+    across = ((x - bone.head[0]) * -axis[1] + (y - bone.head[1]) * axis[0]) / length**2
+    crown, face = head & band & (along > 0.8), head & ~band & (along < 0.6)
     if not crown.any() or not face.any():
         return label
     hair, skin = (int(np.bincount(label[where]).argmax()) for where in (crown, face))
     if hair == skin:
         return label
-    label = label.copy()
-    label[head & (along > NAPE)] = hair
-    return label
+    low = np.full(2, 1.0)
+    wide = np.full(2, 0.1)
+    for side, half in enumerate((across < 0, across >= 0)):
+        line = head & band & half & (label == hair)
+        low[side] = np.percentile(along[line], 5) if line.any() else 1.0
+        wide[side] = np.percentile(np.abs(across[head & half & (along > 0)]), 98) if (head & half).any() else 0.1
+    side = (across >= 0).astype(int)
+    reach = np.clip(np.abs(across) / wide[side], 0, 1)
+    border = NAPE + (np.maximum(low[side], NAPE) - NAPE) * reach**2
+    return np.where(head & (along > border), hair, label)
 
 
-def _painted(fill: np.ndarray, label: np.ndarray, mask: np.ndarray, line: float, longer: float) -> np.ndarray:
-    """Each region's colour: the drawing's own, evened out over lines and features, with a patch of its grain."""
-    radius = max(3.0, 1.5 * line)
-    soft = np.stack([ndimage.gaussian_filter(plane, radius) for plane in np.moveaxis(fill, 2, 0)], axis=2)
-    grain = fill - soft
+def _painted(fill: np.ndarray, label: np.ndarray, mask: np.ndarray, longer: float) -> np.ndarray:
+    """Each region's colour: the drawing's own, evened out over lines and features, with its grain."""
+    colors = _lab(np.stack([ndimage.median_filter(plane, 5) for plane in np.moveaxis(fill, 2, 0)], axis=2))
+    noise = np.random.default_rng(0).standard_normal(label.shape)
     painted = np.empty_like(fill)
-    colors = _lab(np.stack([ndimage.median_filter(p, 5) for p in np.moveaxis(fill, 2, 0)], axis=2))
     for value in np.unique(label):
         own = label == value
-        typical = np.median(colors[own & mask], axis=0) if (own & mask).any() else np.median(colors[mask], axis=0)
-        gap = np.linalg.norm(colors - typical, axis=2)
+        inside = own & mask if (own & mask).any() else mask
+        gap = np.linalg.norm(colors - np.median(colors[inside], axis=0), axis=2)
         # Only pixels of the region's usual colour say what it is; lines and features do not.
-        usual = own & mask & (gap <= max(8.0, float(np.percentile(gap[own & mask], 40)) if (own & mask).any() else 8.0))
-        weight = ndimage.gaussian_filter(usual.astype(np.float32), 0.05 * longer)
-        mean = fill[usual].mean(axis=0) if usual.any() else fill[mask].mean(axis=0)
+        usual = inside & (gap <= max(8.0, float(np.percentile(gap[inside], 40))))
+        mean = fill[usual].mean(axis=0)
+        weight = ndimage.gaussian_filter(usual.astype(np.float32), 0.05 * longer)[own] + 1e-3
         for channel in range(3):
-            total = ndimage.gaussian_filter(np.where(usual, fill[:, :, channel], 0), 0.05 * longer)
-            painted[own, channel] = ((total + 1e-3 * mean[channel]) / (weight + 1e-3))[own]
-        clean = ndimage.binary_erosion(usual, iterations=2)
-        room = ndimage.distance_transform_edt(ndimage.binary_closing(clean, iterations=2))
-        painted[own] += _tiled(grain, room)[own]
+            total = ndimage.gaussian_filter(np.where(usual, fill[:, :, channel], 0), 0.05 * longer)[own]
+            painted[own, channel] = (total + 1e-3 * mean[channel]) / weight
+        painted[own] += _grain(fill, usual, noise, 0.02 * longer)[own]
     return np.clip(painted, 0, 1)
 
 
-def _tiled(grain: np.ndarray, room: np.ndarray) -> np.ndarray:
-    """The grain in the largest square the region's clean pixels hold, mirrored over the whole picture."""
+def _grain(fill: np.ndarray, usual: np.ndarray, noise: np.ndarray, coarsest: float) -> np.ndarray:
+    """(H, W, 3) noise that looks like the grain of the largest square of `usual` pixels: spot noise (van Wijk 1991).
+
+    White noise filtered with the patch has the patch's spectrum, and no period to see.
+    """
+    room = ndimage.distance_transform_edt(np.pad(ndimage.binary_closing(usual, iterations=2), 1))[1:-1, 1:-1]
     y, x = np.unravel_index(np.argmax(room), room.shape)
     half = int(room[y, x] / np.sqrt(2))
-    if half < 3:
-        return np.zeros_like(grain)
-    patch = grain[y - half : y + half, x - half : x + half]
-    patch = patch - patch.mean(axis=(0, 1))
-
-    def mirrored(n: int, size: int) -> np.ndarray:
-        at = np.arange(n) % (2 * size)
-        return np.minimum(at, 2 * size - 1 - at)
-
-    return patch[mirrored(grain.shape[0], patch.shape[0])][:, mirrored(grain.shape[1], patch.shape[1])]
+    if half < 4:
+        return np.zeros_like(fill)
+    square = np.s_[y - half : y + half, x - half : x + half]
+    planes = np.moveaxis(fill[square], 2, 0)
+    low = np.stack([ndimage.gaussian_filter(plane, coarsest, mode="nearest") for plane in planes])
+    fine = np.where(usual[square], planes - low, 0)  # a line across the patch is no grain
+    limit = 3 * fine.std(axis=(1, 2), keepdims=True)
+    fine = np.clip(fine - fine.mean(axis=(1, 2), keepdims=True), -limit, limit)
+    made = [signal.oaconvolve(noise, plane, mode="same") for plane in fine]
+    return np.stack(made, axis=2) / (2 * half)

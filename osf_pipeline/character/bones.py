@@ -71,10 +71,12 @@ def drawn_bones(skeleton: Skeleton, mask: np.ndarray) -> tuple[DrawnBone, ...]:
     limbs = _limbs(skeleton)
     hind = [place[f"{side}_hip{suffix}"] for side, suffix, kind in limbs if kind == "hip" and suffix == "_b"]
     root, chest, nose = place["root"], place["torso"], place["neck"]
-    waist, pelvis_end = root + WAIST * (chest - root), root + WAIST * (chest - root)
+    waist = pelvis_end = root + WAIST * (chest - root)
     if hind:  # a quadruped's hindquarters lie behind its root
         waist, pelvis_end = root, np.mean(hind, axis=0)
-    neck = _neck(mask, chest, nose)
+        neck = chest + 0.2 * (nose - chest)  # its chest is set below the chin
+    else:
+        neck = _neck(mask, chest, nose)
     crown = _march(mask, nose, nose - chest)
     bones = [
         DrawnBone("pelvis", -1, Role.PELVIS, TRUNK, root, pelvis_end),

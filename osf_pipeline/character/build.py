@@ -20,6 +20,9 @@ from osf_pipeline.character.parts import Parts, divide
 from osf_pipeline.character.weights import skin_weights
 from osf_pipeline.drawing.drawing import Drawing
 
+LINE_CONTRAST = 0.15
+"""Difference of display-encoded grey from which on a dark stroke is a line in full."""
+
 
 @dataclass(frozen=True)
 class BuildReport:
@@ -56,7 +59,7 @@ def build_character(drawing: Drawing) -> tuple[Character, BuildReport]:
     """
     flat = triangulate(drawing.mask)
     drawn = drawn_bones(drawing.skeleton, drawing.mask)
-    parts = divide(flat, drawn, drawing.mask)
+    parts = divide(flat, drawn, drawing.mask, _ink(drawing))
     sheet = parts.sheet
     body = inflate(sheet)
     weights = skin_weights(sheet, parts.part, parts.radius)
@@ -120,6 +123,13 @@ def _texture(drawing: Drawing, parts: Parts, drawn: tuple[DrawnBone, ...]) -> np
     behind = paint_back(drawing.fill, drawing.mask, head, drawn, _line_width(drawing))
     atlas = np.concatenate([drawing.fill, behind[:, ::-1]], axis=1)
     return (np.round(np.clip(atlas, 0, 1) * 255) / 255).astype(np.float32)
+
+
+def _ink(drawing: Drawing) -> np.ndarray:
+    """(H, W) float32 0..1: lines inside the figure, by how much darker they are than their surroundings."""
+    grey = drawing.fill.mean(axis=2)
+    around = ndimage.gaussian_filter(grey, 0.03 * max(grey.shape))
+    return np.clip((around - ndimage.gaussian_filter(grey, 1)) / LINE_CONTRAST, 0, 1).astype(np.float32)
 
 
 def _line_width(drawing: Drawing) -> float:

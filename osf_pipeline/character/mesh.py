@@ -10,9 +10,10 @@ from itertools import pairwise
 import numpy as np
 from scipy import ndimage
 from scipy.spatial import Delaunay, cKDTree
-from skimage import measure
+from skimage.measure import points_in_poly
 
 from osf_pipeline.character.sheet import SIDES, Sheet, cross
+from osf_pipeline.drawing.outline import outlines
 from osf_pipeline.errors import InputDataError
 
 VERTICES = 5000
@@ -20,6 +21,9 @@ VERTICES = 5000
 
 FINEST = 0.7
 """Pixels: no element is planned smaller, whatever the figure's thickness."""
+
+SMALLEST_HOLE = 4.0
+"""Square pixels: smaller gaps are filled."""
 
 GROWTH = 0.3
 """By how much the element size may grow per pixel of distance."""
@@ -49,49 +53,39 @@ def triangulate(mask: np.ndarray) -> Sheet:
         )
     depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1] - 0.5
     size = _sizes(mask, depth)
-    loops = [_resample(loop, size) for loop in outlines(mask)]
+    loops = [_resample(loop, size) for loop in figure_loops(mask)]
     corners = np.concatenate(loops)
     inner = _relax(_seeds(mask, depth, size), corners, depth, size)
     return _conforming(loops, inner)
 
 
-def outlines(mask: np.ndarray) -> list[np.ndarray]:
-    """Closed sub-pixel outlines, the outer one first, then holes: (N, 2) x, y each, half a pixel apart.
+def figure_loops(mask: np.ndarray) -> list[np.ndarray]:
+    """Closed sub-pixel outlines, the outer one first, then holes: (N, 2) x, y each, about a pixel apart.
 
-    The half level of the slightly blurred mask, smoothed along its length without shrinking (Taubin 1995).
+    Smoothed along their length without shrinking (Taubin 1995).
     """
-    soft = ndimage.gaussian_filter(np.pad(mask, 2).astype(np.float32), 0.7)
     loops = []
-    for found in measure.find_contours(soft, 0.5):
-        loop = _even(found[:-1, ::-1] - 2, 0.5)
-        low = ndimage.gaussian_filter1d(loop, 2, axis=0, mode="wrap")
-        loops.append(low + ndimage.gaussian_filter1d(loop - low, 2, axis=0, mode="wrap"))
+    for outline in outlines(mask):
+        low = ndimage.gaussian_filter1d(outline.path, 1.0, axis=0, mode="wrap")
+        loops.append(low + ndimage.gaussian_filter1d(outline.path - low, 1.0, axis=0, mode="wrap"))
     loops.sort(key=lambda loop: -abs(_area(loop)))
-    outer = loops[0]
-    # Further outer loops are specks that the blur parted; holes wind the other way.
-    return [outer, *(hole for hole in loops[1:] if _area(hole) * _area(outer) < 0 and abs(_area(hole)) >= 4)]
+    # Further outer loops are specks that the smoothing parted; holes wind the other way.
+    outer = _area(loops[0])
+    return [loops[0], *(loop for loop in loops[1:] if _area(loop) * outer < 0 and abs(_area(loop)) >= SMALLEST_HOLE)]
 
 
 def _area(loop: np.ndarray) -> float:
     return float(cross(loop, np.roll(loop, -1, axis=0)).sum() / 2)
 
 
-def _even(loop: np.ndarray, step: float) -> np.ndarray:
-    """A closed polyline resampled at equal arc length of about `step`."""
-    return _walk(loop, np.full(len(loop), 1 / step))
-
-
-def _walk(loop: np.ndarray, density: np.ndarray) -> np.ndarray:
-    """Points on a closed polyline, `density` (N,) of them per pixel."""
-    closed = np.concatenate([loop, loop[:1]])
-    steps = np.linalg.norm(np.diff(closed, axis=0), axis=1)
+def _resample(loop: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Points on a closed polyline, `size` (H, W) pixels apart."""
+    density = 1 / _at(size, loop)
+    steps = np.linalg.norm(np.roll(loop, -1, axis=0) - loop, axis=1)
     count = np.concatenate([[0], np.cumsum(steps * (density + np.roll(density, -1)) / 2)])
     at = np.arange(n := max(8, round(count[-1]))) * count[-1] / n
+    closed = np.concatenate([loop, loop[:1]])
     return np.stack([np.interp(at, count, closed[:, k]) for k in range(2)], axis=1)
-
-
-def _resample(loop: np.ndarray, size: np.ndarray) -> np.ndarray:
-    return _walk(loop, 1 / _at(size, loop))
 
 
 def _sizes(mask: np.ndarray, depth: np.ndarray) -> np.ndarray:
@@ -194,7 +188,7 @@ def _conforming(loops: list[np.ndarray], inner: np.ndarray) -> Sheet:
     centre = points[simplices].mean(axis=1)
     inside = np.zeros(len(centre), bool)
     for loop in loops:
-        inside ^= measure.points_in_poly(centre, loop)
+        inside ^= points_in_poly(centre, loop)
     faces = simplices[inside]
     a, b, c = (points[faces[:, k]] for k in range(3))
     turned = cross(b - a, c - a) > 0
