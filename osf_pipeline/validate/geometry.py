@@ -125,13 +125,17 @@ class _Slopes:
     def agreement(self, matrix: np.ndarray) -> float:
         """−1..1: how far the normals, changed by `matrix`, lean as depth does, on the worse axis; −1 if they face away.
 
+        Between `POOR` and `GOOD` where too little faces the camera to tell: a floor that is seen at a grazing angle.
+
         A plane n·P = c at P = (x, −y, −d) of an orthographic view has ∂d/∂x = n_x / n_z and ∂d/∂y = −n_y / n_z in
         units of a pixel; perspective keeps the signs.
         """
         x, y, z = np.asarray(matrix, np.float32) @ self.normal
         facing = z > FACING
-        if facing.mean() < 1 - BACKFACING:
+        if (z < -FACING).mean() > BACKFACING:
             return -1.0
+        if facing.sum() < ENOUGH:
+            return (POOR + GOOD) / 2
         leaning = []
         for lean, slope in ((x, self.across), (-y, self.down)):
             weight = np.abs(lean[facing])
