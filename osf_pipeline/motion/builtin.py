@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator
+from scipy.interpolate import CubicHermiteSpline, PchipInterpolator
 from scipy.spatial.transform import Rotation
 
 from osf_pipeline.motion.clip import Clip
@@ -31,6 +31,9 @@ TOE = (0, -0.06, 0.13)
 """From the ankle."""
 STANCE = 0.11
 """Half the distance of the feet."""
+
+OFF, AIR, JUMP = 0.78, 0.5, 0.34
+"""Seconds at which a jump leaves the ground and for which it lasts, and how high the hips rise meanwhile."""
 
 Curve = np.ndarray
 
@@ -73,7 +76,8 @@ class Pose:
 
 
 def walk(time: np.ndarray) -> Pose:
-    """One stride a second, arms against legs, shoulders against hips."""
+    """One stride a second, arms against legs, shoulders against hips; begins with the feet side by side."""
+    time = time + 0.25
     stride, stands = 0.85, 0.62
     feet, arms = {}, {}
     for side, lag in (("left", 0.0), ("right", 0.5)):
@@ -90,7 +94,7 @@ def walk(time: np.ndarray) -> Pose:
     sway = np.sin(wave + 0.15)  # over the left foot in the middle of its stand
     hips = _row(0.022 * sway, -0.045 - 0.022 * np.cos(2 * wave - 0.4), stride * time)
     pelvis = _row(-5 * np.cos(wave), 3 + 0 * time, -2.5 * sway)
-    chest = _row(7 * np.cos(wave - 0.2), 4 + 1.2 * np.cos(2 * wave), 2 * sway)
+    chest = _row(7 * np.cos(wave), 4 + 1.2 * np.cos(2 * wave), 2 * sway)
     head = _row(1.5 * np.cos(wave - 0.3), 2 - 1.5 * np.cos(2 * wave - 0.8), 1.5 * sway)
     return Pose(hips, pelvis, chest, head, arms, feet)
 
@@ -98,20 +102,18 @@ def walk(time: np.ndarray) -> Pose:
 def jump(time: np.ndarray) -> Pose:
     """Two jumps: crouch, leap, land softly, settle."""
     now = time % 2
-    height = _keys(now, ((0, 0), (0.22, -0.05), (0.5, -0.27), (0.6, -0.25), (0.76, 0.03)))
-    air = np.clip((now - 0.76) / 0.5, 0, 1)
-    height = np.where(air > 0, 0.03 + 4 * 0.34 * air * (1 - air), height)
-    landing = _keys(now, ((1.26, 0.03), (1.40, -0.20), (1.48, -0.225), (1.74, 0.008), (1.88, -0.004), (2, 0)))
-    height = np.where(now > 1.26, landing, height)
+    leap = 4 * JUMP / AIR  # metres a second at take-off
+    crouch = CubicHermiteSpline((0, 0.5, OFF, OFF + AIR, 1.5, 1.85, 2), (0, -0.27, 0.03, 0.03, -0.22, 0, 0),
+                                (0, 0, leap, -leap, 0, 0, 0))(now)  # fmt: skip
+    air = np.clip((now - OFF) / AIR, 0, 1)
+    height = np.where((air > 0) & (air < 1), 0.03 + 4 * JUMP * air * (1 - air), crouch)
     lean = _keys(now, ((0, 0), (0.5, 32), (0.76, 2), (1.0, -4), (1.26, 6), (1.46, 22), (1.75, -2), (2, 0)))
     back = -0.0022 * np.maximum(lean, 0)
-    swing = _keys(
-        now, ((0, 0), (0.46, -52), (0.6, -40), (0.86, 128), (1.02, 140), (1.32, 50), (1.5, 22), (1.8, -4), (2, 0))
-    )
+    swing = _keys(now, ((0, 0), (0.46, -50), (0.56, -46), (0.98, 128), (1.08, 134), (1.5, 20), (1.8, -4), (2, 0)))
     lift = _keys(now, ((0, 9), (0.5, 16), (0.95, 24), (1.3, 34), (1.5, 22), (1.8, 9), (2, 9)))
     bend = _keys(now, ((0, 14), (0.5, 26), (0.95, 12), (1.4, 30), (1.8, 14), (2, 14)))
     tuck = np.sin(np.pi * air) ** 2
-    off = _keys(now, ((0, 0), (0.56, 0), (0.76, 34), (1.0, 30), (1.24, 8), (1.32, 0), (2, 0)))
+    off = _keys(now, ((0, 0), (0.56, 0), (OFF, 34), (1.0, 30), (OFF + AIR, 6), (1.38, 0), (2, 0)))
     rise = np.maximum(height - 0.03, 0) * (air > 0) + 0.07 * tuck
     arms = {side: Arm(swing, lift, bend, 10 + 0 * time) for side in SIDES}
     feet = {
@@ -155,9 +157,9 @@ def cross_arms(time: np.ndarray) -> Pose:
         over = outer * _sign(side)  # the left first
         arms[side] = Arm(
             crossed * (48 + 9 * over) + 14 * opened,
-            10 + 62 * opened + 6 * crossed,
-            14 + 8 * opened + crossed * (74 - 6 * over),
-            10 - 10 * opened + 62 * crossed,
+            10 + 62 * opened - 22 * crossed,
+            14 + 8 * opened + crossed * (78 - 6 * over),
+            10 - 10 * opened + 67 * crossed,
         )
     chest = pose.chest + _row(3 * crossed * outer, 3 * crossed - 5 * opened, 0 * time)
     head = pose.head + _row(-2 * crossed * outer, 4 * crossed - 4 * opened, 2 * crossed * outer)
@@ -273,7 +275,7 @@ def _knee(hip: np.ndarray, ankle: np.ndarray, front: np.ndarray) -> np.ndarray:
     line = ankle - hip
     length = np.minimum(np.linalg.norm(line, axis=1), THIGH + SHIN)
     along = unit(line)
-    side = unit(front + 1e-3 * np.array([0, 0, 1]) - np.einsum("ti,ti->t", front, along)[:, None] * along)
+    side = unit(front - np.einsum("ti,ti->t", front, along)[:, None] * along)
     to_knee = (THIGH**2 - SHIN**2 + length**2) / (2 * length)
     return hip + to_knee[:, None] * along + np.sqrt(np.maximum(THIGH**2 - to_knee**2, 0))[:, None] * side
 
@@ -297,6 +299,7 @@ def _eased(part: np.ndarray) -> np.ndarray:
 
 
 def _keys(time: np.ndarray, keys: Sequence[tuple[float, float]]) -> np.ndarray:
-    """Values between keys, smooth and never beyond them; the outer ones hold."""
-    at, values = np.array(keys, float).T
+    """Values between keys, smooth and never beyond them; the outer ones hold, and are left and reached at rest."""
+    at, values = np.pad(np.array(keys, float).T, ((0, 0), (1, 1)), mode="edge")
+    at[0], at[-1] = at[0] - 1, at[-1] + 1
     return PchipInterpolator(at, values)(np.clip(time, at[0], at[-1]))

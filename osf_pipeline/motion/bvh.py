@@ -84,8 +84,8 @@ class _Tokens:
 
     def __init__(self, text: str, file: str) -> None:
         self.file, self.text = file, text
-        motion = re.search(r"^[ \t]*MOTION\b", text, re.IGNORECASE | re.MULTILINE)
-        self.head_end = motion.start() if motion else len(text)
+        motion = re.search(r"}\s*(MOTION)(?=\s|$)", text, re.IGNORECASE)
+        self.head_end = motion.start(1) if motion else len(text)
         self.words = [
             (word, number)
             for number, line in enumerate(text[: self.head_end].splitlines(), start=1)

@@ -75,11 +75,12 @@ def joint_of(clip: Clip, mapping: Mapping[str, str] | None = None) -> dict[str, 
     found = guess(clip.joints, clip.parents) | given
     missing = [name for name in REQUIRED if name not in found]
     if missing:
+        free = [joint for number, joint in enumerate(clip.joints) if number not in found.values()]
         raise RequestError(
             f"the motion's joint names do not tell where {', '.join(missing)} are",
             motion=clip.name,
             joints=", ".join(clip.joints),
-            fix=f"Name them, for example:\n{_suggestion(clip.joints, missing)}",
+            fix=f"Name them, for example:\n{_suggestion(free or clip.joints, missing)}",
         )
     return found
 

@@ -42,7 +42,7 @@ SHOULDER_REST = (1.0, -0.3, 0.6)
 the opposite direction; behind the back and through the body is where no arm points."""
 
 LYING_LEAN = 0.25
-"""Share of a lean that a lying body takes over: its attitude is that of its four feet."""
+"""Share of a lean that a lying body takes over: its attitude is that of its four feet. It does not twist either."""
 
 
 def retarget(
@@ -136,12 +136,12 @@ def _rotations(character: Character, marks: Mapping[str, np.ndarray], heading: f
     up = spine(character) if heading == 0 else np.array([0.0, 1.0, 0.0])
     drawn = frame(up, about_y(heading) @ (1.0, 0, 0))
     back = unit(marks["neck"] - marks["hips"])
+    lines = {Role.PELVIS: "hip", Role.TORSO: "shoulder"}
+    across = {role: marks[f"left_{line}"] - marks[f"right_{line}"] for role, line in lines.items()}
     if heading:
         back = unit(up + LYING_LEAN * (back - up))
-    trunk = {
-        role: frame(back, marks[f"left_{line}"] - marks[f"right_{line}"]) @ drawn.T
-        for role, line in ((Role.PELVIS, "hip"), (Role.TORSO, "shoulder"))
-    }
+        across = dict.fromkeys(across, unit(across[Role.PELVIS]) + unit(across[Role.TORSO]))
+    trunk = {role: frame(back, left) @ drawn.T for role, left in across.items()}
     rotation = np.empty((len(back), len(character.bones), 3, 3))
     directions = {
         role: unit(marks[end] - marks[start]) for role, (start, end) in SEGMENTS.items() if {start, end} <= marks.keys()
