@@ -174,17 +174,22 @@ def _swung(parent: np.ndarray, role: Role, rest: np.ndarray, direction: np.ndarr
 
 
 def _foot(role: Role, marks: Mapping[str, np.ndarray], shin: np.ndarray, heading: float) -> np.ndarray:
-    """(T, 3, 3): the foot as drawn stands flat and points where the figure faces, so it turns as the clip's does from
-    there; without toes it stays with the (T, 3, 3) shin."""
+    """(T, 3, 3): as drawn the foot stands, so it turns as the clip's foot does from how that usually is to its hips;
+    without toes it stays with the (T, 3, 3) shin."""
     side = role.removesuffix("_foot")
     if f"{side}_toe" not in marks:
         return shin
-    toe = unit(marks[f"{side}_toe"] - marks[f"{side}_ankle"])
-    leg = unit(marks[f"{side}_knee"] - marks[f"{side}_ankle"])
-    flat = float(np.median(toe[:, 1]))  # ankles lie higher than toes in a foot that stands
-    up = np.array([0.0, 1.0, 0.0]) + 0.25 * leg  # the shin decides where the toe points straight down
-    drawn = about_y(heading) @ frame(np.array([0, flat, np.sqrt(1 - flat**2)]), np.array([1.0, 0, 0]))
-    return frame(toe, np.cross(up, toe)) @ drawn.T
+    hips = frame(np.array([0.0, 1.0, 0.0]), (marks["left_hip"] - marks["right_hip"]) * (1, 0, 1))
+    ankle = marks[f"{side}_ankle"]
+    toe, leg = unit(marks[f"{side}_toe"] - ankle), unit(marks[f"{side}_knee"] - ankle)
+    usual = [unit(np.median(np.einsum("tji,tj->ti", hips, line), axis=0)) for line in (toe, leg)]
+    return _foot_frame(toe, leg, hips) @ (about_y(heading) @ _foot_frame(usual[0], usual[1], np.eye(3))).T
+
+
+def _foot_frame(toe: np.ndarray, leg: np.ndarray, hips: np.ndarray) -> np.ndarray:
+    """(..., 3, 3) of (..., 3) directions from the ankle: level with the ground, or with the leg or hips where the toes
+    point straight down."""
+    return frame(toe, np.cross(leg / 4 + (0, 1, 0), toe) + hips[..., 0] / 5)
 
 
 def _role_directions(character: Character) -> dict[Role, np.ndarray]:

@@ -46,7 +46,7 @@ def frame(up: np.ndarray, left: np.ndarray) -> np.ndarray:
 
     `up` +y and `left` +x give the identity: a figure that faces +z has its left at +x.
     """
-    up = unit(up)
+    up, left = np.broadcast_arrays(unit(up), left)
     left = unit(left - np.einsum("...i,...i->...", left, up)[..., None] * up)
     return np.stack([left, up, np.cross(left, up)], axis=-1)
 

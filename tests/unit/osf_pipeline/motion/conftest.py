@@ -44,7 +44,7 @@ def boxed(bones: Sequence[Bone], depth: Mapping[str, float], wide: Mapping[str, 
     for number, bone in enumerate(bones):
         low, high = np.minimum(bone.head, bone.tail) - 0.04, np.maximum(bone.head, bone.tail) + 0.04
         half, broader = depth.get(bone.name, 0.05), wide.get(bone.name, 0.04) - 0.04
-        low, high = low - (broader, 0, 0), high + (broader, 0, 0)
+        low[0], high[0] = low[0] - broader, high[0] + broader
         x, y = (np.arange(low[k], high[k] + 0.015, 0.015) for k in (0, 1))
         sheet = np.stack(np.meshgrid(x, y, (-half, half)), axis=-1).reshape(-1, 3)
         rest.append(sheet)
@@ -74,7 +74,7 @@ def figure(build: Build) -> Character:
 
 @pytest.fixture
 def still() -> Clip:
-    """The figure's own joints, as drawn, for a second; without toes, which a flat drawing does not tell."""
-    names = tuple(name for name in JOINTS if not name.endswith("toe"))
+    """The figure's own joints, as drawn, for a second."""
+    names = tuple(JOINTS)
     positions = np.array([[(*JOINTS[name], 0.0) for name in names]] * 25, float)
     return Clip("own", names, np.array([-1] + [0] * (len(names) - 1)), positions, 24)

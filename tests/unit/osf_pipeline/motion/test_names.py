@@ -38,24 +38,24 @@ WANTED = {
         {"left_shoulder": "LeftShoulder", "left_hip": "LeftHip", "hips": "Hips", "right_ankle": "RightAnkle"},
     ),
     "biped": (
-        ["Bip01", "Bip01 Pelvis", "Bip01 Spine", "Bip01 Neck", "Bip01 Head"]
-        + sided("Bip01 {side} {name}", "LR", "Clavicle UpperArm Forearm Hand Thigh Calf Foot Toe0"),
+        ["Bip01", "Bip01 Pelvis", "Bip01 Spine", "Bip01 Neck", "Bip01 Head",
+         *sided("Bip01 {side} {name}", "LR", "Clavicle UpperArm Forearm Hand Thigh Calf Foot Toe0")],
         {"left_shoulder": "Bip01 L UpperArm", "right_knee": "Bip01 R Calf", "hips": "Bip01 Pelvis",
          "left_toe": "Bip01 L Toe0"},
     ),
     "suffixes": (
-        ["pelvis", "spine_01", "neck_01", "head"]
-        + sided("{name}_{side}", "lr", "clavicle upperarm lowerarm hand thigh calf foot ball"),
+        ["pelvis", "spine_01", "neck_01", "head",
+         *sided("{name}_{side}", "lr", "clavicle upperarm lowerarm hand thigh calf foot ball")],
         {"left_elbow": "lowerarm_l", "right_ankle": "foot_r", "right_toe": "ball_r"},
     ),
     "dots": (
-        ["root", "spine", "neck", "head"]
-        + sided("{name}.{side}", "LR", "shoulder upper_arm forearm hand thigh shin foot toe"),
+        ["root", "spine", "neck", "head",
+         *sided("{name}.{side}", "LR", "shoulder upper_arm forearm hand thigh shin foot toe")],
         {"left_shoulder": "upper_arm.L", "right_knee": "shin.R"},
     ),
     "bones in latin": (
-        ["root", "thorax", "lowerneck", "head"]
-        + sided("{side}{name}", "lr", "clavicle humerus radius wrist hand femur tibia foot toes"),
+        ["root", "thorax", "lowerneck", "head",
+         *sided("{side}{name}", "lr", "clavicle humerus radius wrist hand femur tibia foot toes")],
         {"left_shoulder": "lhumerus", "right_elbow": "rradius", "left_wrist": "lwrist", "left_hand": "lhand",
          "right_hip": "rfemur", "neck": "lowerneck"},
     ),
