@@ -6,6 +6,7 @@ modules here).
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -44,6 +45,7 @@ SIZE = 1024
 ENOUGH = 1.0
 """Summed weight from which a texel is what the frames say and nothing else: one pixel that shows it perfectly."""
 PASSES = 4
+NUMBERED = re.compile(r"-\d+\Z")
 
 
 def bake_shot(
@@ -255,4 +257,9 @@ def _row(target: Target, coverage: np.ndarray) -> dict[str, Any]:
 
 
 def _character(layout: Layout, name: str) -> Character | None:
-    return None
+    """The character that an object is, by its name; a scene's second `fox` is the object `fox-2`."""
+    from osf_pipeline.render.stage import character_folder, known_characters
+
+    known = known_characters(layout)
+    found = next((n for n in (name, NUMBERED.sub("", name)) if n in known), None)
+    return None if found is None else Character.load(character_folder(layout, found))

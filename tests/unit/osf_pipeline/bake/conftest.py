@@ -12,6 +12,7 @@ import pytest
 
 from osf_pipeline.bake.texels import Footprint
 from osf_pipeline.buffers import LAYERS
+from osf_pipeline.character.character import Bone, Character, Role
 from osf_pipeline.config import ShotConfig, dump_yaml
 from osf_pipeline.execution import Json, OnDone
 from osf_pipeline.exr.write import write_exr
@@ -20,10 +21,10 @@ from osf_pipeline.ingest.stage import ingest_shot
 from osf_pipeline.layout import Layout, join
 from osf_pipeline.shots import FrameRange, shards
 from osf_pipeline.store.build import Conclusion, Plan, build
-from osf_pipeline.store.files import write_bytes
+from osf_pipeline.store.files import write_bytes, write_json
 from osf_pipeline.store.identity import frame_key
 from osf_pipeline.store.schema import ArraySpec, StoreSpec
-from osf_pipeline.store.version import Version, require
+from osf_pipeline.store.version import CURRENT, Version, require
 from osf_pipeline.store.writer import ShardWriter
 
 SHOT = "plate"
@@ -44,11 +45,12 @@ def wavy(height: int = 64, width: int = 64) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Plate:
-    """A plate that shows all of its texture, about `scale` pixels a texel."""
+    """A plate that shows all of its texture, about `scale` pixels a texel; `span` is the texture's share of u."""
 
     texture: np.ndarray
     size: tuple[int, int] = (112, 144)
     scale: float = 1.6
+    span: float = 1
 
     def pose(self, frame: int) -> tuple[np.ndarray, np.ndarray, float]:
         """(2, 2) from plate units to pixels, the centre, and the cosine of the tilt."""
@@ -83,7 +85,7 @@ class Plate:
 
         return {
             **{c: plane.astype(np.float16) for c, plane in zip("RGBA", color, strict=True)},
-            **({"uv.U": on(texture_uv[0]), "uv.V": on(texture_uv[1])} if uv else {}),
+            **({"uv.U": on(self.span * texture_uv[0]), "uv.V": on(texture_uv[1])} if uv else {}),
             **moves,
             "depth.Z": on(5, np.inf),
             "normal.X": on(np.sqrt(1 - tilt**2)), "normal.Y": on(0), "normal.Z": on(tilt),
@@ -150,9 +152,9 @@ class Shot:
         return self
 
 
-def ingested(root: Path, frames: range = range(1, 9), uv: bool = True) -> Shot:
+def ingested(root: Path, frames: range = range(1, 9), uv: bool = True, span: float = 1) -> Shot:
     """A shot that no style has drawn yet."""
-    layout, plate = Layout.of(str(root)), Plate(wavy())
+    layout, plate = Layout.of(str(root)), Plate(wavy(), span=span)
     for frame in frames:
         url = join(layout.renders(SHOT), f"{SHOT}.{frame:04d}.exr")
         write_exr(url, plate.channels(frame, uv), attributes={"osf:renderer": "test", "shotgrid": "kept"})
@@ -178,3 +180,37 @@ def short_shot(tmp_path: Path) -> Shot:
 @pytest.fixture
 def shot_without_uv(tmp_path: Path) -> Shot:
     return ingested(tmp_path, range(1, 4), uv=False).stylized()
+
+
+@dataclass(frozen=True)
+class CharacterShot:
+    """A shot whose object shows the front of a character, the left half of its texture."""
+
+    shot: Shot
+    character: Character
+
+
+@pytest.fixture
+def character_shot(tmp_path: Path) -> CharacterShot:
+    """The character's own texture is grey with a ramp; what is rendered is another one."""
+    shot = ingested(tmp_path, range(1, 5), span=0.5).stylized()
+    corners = np.array([(0.0, 0), (1, 0), (1, 1), (0, 1)])
+    faces = np.array([(0, 1, 2), (0, 2, 3)], np.int32)
+    front = np.stack([corners[:, 0] / 2, 1 - corners[:, 1]], 1)[faces]
+    texture = np.full((64, 128, 3), 0.5, np.float32)
+    texture[:, :, 1] = np.round(np.linspace(0, 255, 128)) / 255
+    character = Character(
+        bones=(Bone("body", -1, (0, 0, 0), (0, 1, 0), Role.PELVIS),),
+        rest=np.concatenate([corners, np.zeros((4, 1))], 1),
+        faces=np.concatenate([faces, faces[:, ::-1]]),
+        part=np.ones(4, np.uint16),
+        weights=np.ones((4, 1), np.float32),
+        uv=np.concatenate([front, front[:, ::-1] + (0.5, 0)]).astype(np.float32),
+        texture=texture,
+        pixel=1 / 64,
+        origin=(0, 64),
+    )
+    folder = shot.layout.character("plate")
+    character.save(join(folder, "1"))
+    write_json(join(folder, CURRENT), {"id": "1"})
+    return CharacterShot(shot, character)

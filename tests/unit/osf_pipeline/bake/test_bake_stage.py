@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +21,7 @@ from osf_pipeline.layout import Layout
 from osf_pipeline.results import StageResult
 
 if TYPE_CHECKING:
-    from conftest import Shot
+    from conftest import CharacterShot, Shot
 
 SIZE = 64
 
@@ -193,3 +195,44 @@ def test_a_shot_that_is_not_stylized_is_refused(tmp_path: Path) -> None:
 def test_renders_without_uv_are_refused(shot_without_uv: Shot) -> None:
     with pytest.raises(InputDataError, match=r"no uv.*osf render"):
         baked(shot_without_uv)
+
+
+def pixels_of(data: bytes) -> np.ndarray:
+    with Picture.open(io.BytesIO(data)) as file:
+        return np.asarray(file)
+
+
+def test_a_characters_unseen_half_stays_and_its_glb_has_the_new_texture(character_shot: CharacterShot) -> None:
+    shot, character = character_shot.shot, character_shot.character
+    result = bake_shot(shot.layout, shot.name)
+    found, coverage = texture(result)
+    assert found.shape == (3, 64, 128)
+    seen = coverage[:, :64] > 0.5
+    assert seen.mean() > 0.9
+    assert psnr(found[:, :, :64], shot.plate.texture, seen) > 35
+    assert not coverage[:, 64:].any()
+    files = contents(f"{result.url}/plate")
+    baked_pixels = pixels_of(files["texture.png"])
+    np.testing.assert_array_equal(baked_pixels[:, 64:], np.round(character.texture[:, 64:] * 255))
+    glb = files["plate.glb"]
+    assert glb[:4] == b"glTF"
+    np.testing.assert_array_equal(pixels_of(glb[glb.index(b"\x89PNG") :])[..., :3], baked_pixels)
+    (row,) = result.metadata["objects"]
+    assert row["character"]
+    assert row["size"] == "128x64"
+    assert row["seen"] == pytest.approx(0.5, abs=0.02), "the front of two sides"
+
+
+def test_a_characters_texture_may_have_another_size(character_shot: CharacterShot) -> None:
+    shot = character_shot.shot
+    (row,) = bake_shot(shot.layout, shot.name, size=96).metadata["objects"]
+    assert row["size"] == "96x48"
+
+
+def test_a_repainted_character_is_another_bake(character_shot: CharacterShot) -> None:
+    shot, character = character_shot.shot, character_shot.character
+    first = bake_shot(shot.layout, shot.name)
+    replace(character, texture=character.texture * 0.5).save(f"{shot.layout.character('plate')}/1")
+    second = bake_shot(shot.layout, shot.name)
+    assert not second.reused
+    assert second.url != first.url
