@@ -275,12 +275,15 @@ def add_passes(objects: list[bpy.types.Object]) -> None:
                 links.new(source.outputs["Vector"], target.inputs["Color"])
 
 
-def complete_materials(objects: list[bpy.types.Object]) -> None:
-    """Every object has a material in each slot, and every material has nodes."""
+def complete(objects: list[bpy.types.Object]) -> None:
+    """Every object has texture coordinates and a material in each slot, and every material has nodes."""
     plain = None
     for thing in objects:
         if thing.library or thing.data.library:
             raise SystemExit(f"object {thing.name} is linked from another file: make it local")
+        if not thing.data.uv_layers:
+            layer = thing.data.uv_layers.new()
+            layer.uv.foreach_set("vector", np.tile(np.float32([0, 1]), len(layer.uv)))  # 0, 0 with v down
         if not thing.material_slots:
             thing.data.materials.append(None)
         for slot in thing.material_slots:
@@ -518,7 +521,7 @@ def main(job: dict[str, Any]) -> None:
     open_scene(job)
     glb, folder = "glb" in job, Path(job["folder"])
     objects, instanced = meshes()
-    complete_materials(objects)
+    complete(objects)
     names = {"objects": number_objects(objects), "parts": number_parts(objects, job.get("parts", "material"))}
     look = Look(objects) if glb else None
     add_passes(objects)
