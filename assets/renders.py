@@ -19,7 +19,7 @@ class Motions(dg.Config):
 
 
 @dg.asset(
-    partitions_def=characters, group_name="character", kinds={"ray", "openexr"}, deps=["character"], description=__doc__
+    partitions_def=characters, group_name="character", kinds={"ray", "openexr"}, deps=["rig"], description=__doc__
 )
 def renders(context: dg.AssetExecutionContext, osf: OsfProject, config: Motions) -> dg.MaterializeResult[None]:
     from osf_pipeline.render.stage import render_scenes

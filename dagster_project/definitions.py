@@ -1,7 +1,7 @@
 """The code location: everything Dagster knows, in one list.
 
-    drawings/ ──► character ──► renders ┄┄► renders/<shot>                    partition: character
-                      └┄┄► styles/<character>
+    drawings/ ──► rig ──► renders ┄┄► renders/<shot>                          partition: character
+                 └┄┄► styles/<character>
     styles/  ──► stylizer ─────► registry (MLflow)                            partition: style
                                     │  alias `champion`
     renders/ ──► gbuffer ──► guidance ──► stylized ──► delivery ──► review    partition: shot
@@ -21,7 +21,6 @@ import os
 
 import dagster as dg
 
-from assets.character import character
 from assets.delivery import delivery
 from assets.evaluation import evaluation
 from assets.gbuffer import gbuffer
@@ -29,6 +28,7 @@ from assets.guidance import guidance
 from assets.renders import renders
 from assets.resources import OsfProject
 from assets.review import review
+from assets.rig import rig
 from assets.stylized import stylized
 from assets.stylizer import stylizer
 from dagster_project import jobs, schedules, sensors
@@ -37,7 +37,7 @@ from dagster_project import jobs, schedules, sensors
 @dg.definitions
 def defs() -> dg.Definitions:
     return dg.Definitions(
-        assets=[character, renders, stylizer, gbuffer, guidance, stylized, delivery, evaluation, review],
+        assets=[rig, renders, stylizer, gbuffer, guidance, stylized, delivery, evaluation, review],
         jobs=[jobs.character, jobs.style, jobs.shot],
         sensors=[sensors.discover, sensors.promotion],
         schedules=[schedules.refresh_characters, schedules.refresh_styles, schedules.refresh_shots],

@@ -39,7 +39,7 @@ def shot_changed(instance: dg.DagsterInstance, layout: Layout, shot: str) -> str
 def drawing_changed(instance: dg.DagsterInstance, layout: Layout, character: str) -> str | None:
     """The fingerprint of a drawing, if its character was made from another."""
     now = drawing_source(layout, character)
-    tags = last_tags(instance, "character", character)
+    tags = last_tags(instance, "rig", character)
     return now if tags is None or tags.get(SOURCE_TAG) != now else None
 
 

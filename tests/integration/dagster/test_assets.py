@@ -99,3 +99,14 @@ def test_warnings_show_and_do_not_block(project: OsfProject, instance: dg.Dagste
     checks = {c.check_name: c for c in result.get_asset_check_evaluations()}
     assert (checks["files"].passed, checks["files"].severity) == (False, dg.AssetCheckSeverity.WARN)
     assert stages.calls[-1] == "review"
+
+
+def test_a_drawing_becomes_a_rig_and_renders(project: OsfProject, instance: dg.DagsterInstance, stages: Stages) -> None:
+    result = run("character", "fox", project, instance, ops={"renders": {"config": {"motions": ["walk", "wave"]}}})
+    assert result.success
+    assert stages.calls == ["build fox", "render fox ['walk', 'wave']"]
+    rig, renders = metadata(result, "rig"), metadata(result, "renders")
+    assert (rig["style"], rig["joints"], rig["seconds"]) == ("fox", "char_cfg.yaml", 3.0)
+    assert rig["location"].endswith("characters/fox/id-character")
+    assert renders["scenes"] == 2
+    assert [record["shot"] for record in (row.data for row in renders["rendered"].records)] == ["fox_walk", "fox_wave"]

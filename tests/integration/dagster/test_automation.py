@@ -123,6 +123,41 @@ def test_the_nightly_refresh_asks_for_what_is_stale_only(
     assert asked(schedules.refresh_styles, project, instance) == [(None, "ink", set())]
 
 
+def test_a_drawing_comes_out_as_shots_without_another_word(
+    project: OsfProject, instance: dg.DagsterInstance, stages: Stages, champions: dict[str, int]
+) -> None:
+    root = Path(str(project.root))
+    asked(sensors.discover, project, instance)
+    (root / "drawings/fox").mkdir(parents=True)
+    (root / "drawings/fox/drawing.png").write_bytes(b"a fox")
+    assert asked(sensors.discover, project, instance) == [("character", "fox", set())]
+
+    assert run("character", "fox", project, instance).success
+    champions["ink"] = 1
+    assert asked(sensors.discover, project, instance) == [
+        ("style", "fox", set()),
+        ("shot", "fox_walk", {"gbuffer", "guidance"}),
+    ]
+
+    assert asked(schedules.refresh_characters, project, instance) == []
+    (root / "drawings/fox/drawing.png").write_bytes(b"another fox")
+    assert asked(schedules.refresh_characters, project, instance) == [(None, "fox", set())]
+
+
+def test_a_shot_that_is_still_being_rendered_is_left_alone(
+    project: OsfProject, instance: dg.DagsterInstance, champions: dict[str, int]
+) -> None:
+    root = Path(str(project.root))
+    asked(sensors.discover, project, instance)
+    (root / "scenes").mkdir()
+    (root / "scenes/run.yaml").write_text("actors: [{character: fox}]\n")
+    (root / "renders/run").mkdir()
+    (root / "renders/run/run.1001.exr").write_bytes(b"the first frame")
+    assert asked(sensors.discover, project, instance) == []
+    (root / "renders/run/shot.yaml").write_text('styles: {"*": ink}\n')
+    assert [job for job, _, _ in asked(sensors.discover, project, instance)] == ["shot"]
+
+
 def test_a_bad_shot_file_asks_for_no_models(project: OsfProject) -> None:
     (Path(str(project.root)) / "renders/walk/shot.yaml").write_text("stiles: {}\n")
     assert staleness.wanted_models(project.layout, "walk", {"ink": 1}) is None

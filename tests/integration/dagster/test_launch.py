@@ -52,6 +52,30 @@ def test_a_launch_trains_then_runs_the_shot_and_records_both(
         assert instance.telemetry_enabled is False
 
 
+def test_a_launch_from_a_drawing_makes_the_character_its_shots_and_its_style(
+    project: OsfProject, stages: Stages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    monkeypatch.setattr("dagster_project.launch.where", lambda layout, shot: [f"review page of {shot}"])
+    monkeypatch.setattr("dagster_project.launch.scenes_of", lambda layout, character: [f"{character}_jump"])
+    (Path(str(project.root)) / "drawings/fox").mkdir(parents=True)
+    done = launch(project, "--character", "fox", "--motion", "jump")
+
+    assert done.exit_code == 0, done.output
+    assert stages.calls[:4] == ["build fox", "render fox ['jump']", "train fox {}", "gbuffer"]
+    assert done.stdout.splitlines()[-1] == "review page of fox_jump"
+    with dg.DagsterInstance.from_config(str(home_of(project.layout))) as instance:
+        assert [run.job_name for run in instance.get_runs()] == ["shot", "style", "character"]
+        assert instance.get_dynamic_partitions("characters") == ["fox"]
+
+
+@pytest.mark.parametrize("arguments", [(), ("--shot", "walk", "--character", "fox")])
+def test_a_launch_starts_from_one_thing(project: OsfProject, stages: Stages, arguments: tuple[str, ...]) -> None:
+    done = launch(project, *arguments)
+    assert (done.exit_code, stages.calls) == (2, [])
+    assert "Give either --shot or --character" in done.stderr
+
+
 def test_a_user_error_is_one_line_with_its_exit_code(
     project: OsfProject, stages: Stages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,5 +131,5 @@ def test_a_dev_server_loads_the_code_location(command: list[str], tmp_path: Path
                 os.killpg(process.pid, signal.SIGKILL)
     assert data["workspaceOrError"]["locationEntries"] == [{"name": "osf", "loadStatus": "LOADED"}]
     assert {node["assetKey"]["path"][0] for node in data["assetNodes"]} == {
-        "character", "renders", "stylizer", "gbuffer", "guidance", "stylized", "delivery", "evaluation", "review",
+        "rig", "renders", "stylizer", "gbuffer", "guidance", "stylized", "delivery", "evaluation", "review",
     }  # fmt: skip

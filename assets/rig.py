@@ -9,7 +9,7 @@ from assets.resources import OsfProject
 
 
 @dg.asset(partitions_def=characters, group_name="character", kinds={"python"}, description=__doc__)
-def character(context: dg.AssetExecutionContext, osf: OsfProject) -> dg.MaterializeResult[None]:
+def rig(context: dg.AssetExecutionContext, osf: OsfProject) -> dg.MaterializeResult[None]:
     from osf_pipeline.character.stage import build_from_drawing
 
     name = context.partition_key
