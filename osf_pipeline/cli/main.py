@@ -7,6 +7,9 @@ import os
 import typer
 
 from osf_pipeline.cli import (
+    annotate,
+    bake,
+    character,
     deliver,
     doctor,
     evaluate,
@@ -14,6 +17,7 @@ from osf_pipeline.cli import (
     guide,
     ingest,
     inspect,
+    render,
     replay,
     review,
     run,
@@ -29,8 +33,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(sample.app, name="sample")
 for verb in (
-    sample,
+    annotate,
+    character,
+    render,
     ingest,
     validate,
     guide,
@@ -39,6 +46,7 @@ for verb in (
     deliver,
     evaluate,
     review,
+    bake,
     run,
     inspect,
     gc,

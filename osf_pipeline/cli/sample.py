@@ -1,4 +1,4 @@
-"""`osf sample`: a generated shot, its drawing and its truth."""
+"""`osf sample`: something to begin with: a drawing, or a whole shot with its truth."""
 
 from __future__ import annotations
 
@@ -8,8 +8,26 @@ import typer
 
 from osf_pipeline.cli.console import Home, Root, progress_lines, project, reporting
 
+app = typer.Typer(help="Make something to begin with, without any input.", no_args_is_help=True)
 
-def command(
+
+@app.command()
+def drawing(
+    name: Annotated[str, typer.Option(help="Name of the character.")] = "fox",
+    root: Root = None,
+    home: Home = None,
+) -> None:
+    """Write the project's own drawing as if scanned, with its joints: what a character is made from."""
+    with reporting():
+        from osf_pipeline.sample.original import write_original
+
+        folder = project(root, home).drawing(name)
+        write_original(folder)
+        typer.echo(f"sample     drawing {folder}")
+
+
+@app.command()
+def figure(
     shot: Annotated[str, typer.Option(help="Name of the shot to make.")] = "figure",
     style: Annotated[str, typer.Option(help="Name of the style to make.")] = "figure",
     frames: Annotated[str, typer.Option(help="Frame range.")] = "1001-1048",
