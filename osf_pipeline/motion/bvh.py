@@ -26,6 +26,9 @@ MAX_BYTES = 64 * 2**20
 MAX_JOINTS = 2000
 MAX_DEPTH = 200
 MAX_FRAMES = 1_000_000
+MAX_POSITIONS = 10_000_000
+"""Frames times joints."""
+MAX_NUMBER = 1e9
 
 TURN_UP: dict[str, np.ndarray] = {
     "y": np.eye(3),
@@ -71,6 +74,8 @@ def read_bvh(data: bytes, name: str, *, up: Up | None = None) -> Clip:
     tokens = _Tokens(text, name)
     joints = _hierarchy(tokens)
     motion, fps = _motion(tokens, sum(len(joint.channels) for joint in joints))
+    if len(motion) * len(joints) > MAX_POSITIONS:
+        raise tokens.fail("the BVH motion is too large", frames=len(motion), joints=len(joints))
     positions = _forward(joints, motion)
     names = _distinct([joint.name for joint in joints])
     parents = np.array([joint.parent for joint in joints])
@@ -119,7 +124,7 @@ class _Tokens:
             value = float(word)
         except ValueError:
             value = math.nan
-        if not math.isfinite(value):
+        if not abs(value) <= MAX_NUMBER:
             raise self.fail(f"the BVH hierarchy holds no number for {wanted}", value=word[:40])
         return value
 
@@ -209,7 +214,7 @@ def _motion(tokens: _Tokens, channels: int) -> tuple[np.ndarray, float]:
         values = np.array(words, np.float64)
     except ValueError:
         values = np.full(1, np.nan)
-    if not np.isfinite(values).all():
+    if not (np.abs(values) <= MAX_NUMBER).all():
         raise _bad_number(tokens, body, first_line)
     return values.reshape(frames, channels), _rate(step, head[5])
 
@@ -228,7 +233,7 @@ def _bad_number(tokens: _Tokens, body: str, first: int) -> InputDataError:
             value = float(word)
         except ValueError:
             value = math.nan
-        if not math.isfinite(value):
+        if not abs(value) <= MAX_NUMBER:
             return tokens.fail("the BVH motion holds something that is no number", line, value=word[:40])
     return tokens.fail("the BVH motion holds something that is no number", first)
 

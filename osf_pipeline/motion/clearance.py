@@ -41,10 +41,11 @@ GROW, SMOOTH = 0.10, 0.07
 
 def clear_body(character: Character, performance: Performance) -> Performance:
     """The performance with its arms outside trunk and head, as far as their lengths allow."""
-    bodies = _bodies(character)
+    limbs = arms(character)
+    bodies = _bodies(character) if limbs else []
     rotation = performance.rotation.copy()
-    for arm in arms(character):
-        _clear(_Arm(character, arm, bodies), bodies, performance, rotation)
+    for limb in limbs:
+        _clear(_Arm(character, limb, bodies), bodies, performance, rotation)
     return replace(performance, rotation=rotation, position=attach(character, rotation, performance.position[:, 0]))
 
 

@@ -18,13 +18,13 @@ from typing import Literal
 import numpy as np
 
 from osf_pipeline.character.character import Character, Role
-from osf_pipeline.errors import RequestError
+from osf_pipeline.errors import InputDataError, RequestError
 from osf_pipeline.motion.body import attach, drawn_heading, leg_length, spine
 from osf_pipeline.motion.clearance import clear_body
 from osf_pipeline.motion.clip import Clip, Performance
 from osf_pipeline.motion.contact import clip_leg, ground_feet, stance
 from osf_pipeline.motion.names import SIDES, landmarks
-from osf_pipeline.motion.rotations import about_y, frame, swing, unit
+from osf_pipeline.motion.rotations import TINY, about_y, frame, swing, unit
 
 Facing = Literal["camera", "source"]
 
@@ -75,6 +75,7 @@ def retarget(
 
     Raises:
         RequestError: the times are out of range, or joints cannot be told.
+        InputDataError: the clip's trunk has no extent.
     """
     if not (fps > 0 and speed > 0 and 0 <= first <= clip.seconds):
         raise RequestError(
@@ -125,9 +126,15 @@ def _resampled(clip: Clip, fps: float, first: float, speed: float, count: int | 
 
 def _heading(marks: Mapping[str, np.ndarray]) -> float:
     """Radians about +y from +z to where the body faces in the first frame."""
-    left = sum(marks[f"left_{j}"][0] - marks[f"right_{j}"][0] for j in ("hip", "shoulder"))
-    front = np.cross(left, (0, 1, 0))
+    front = np.cross(sum(left[0] for left in _across(marks).values()), (0, 1, 0))
     return float(np.arctan2(front[0], front[2]))
+
+
+def _across(marks: Mapping[str, np.ndarray]) -> dict[Role, np.ndarray]:
+    """(T, 3) from right to left, of pelvis and torso; one stands in where the other's joints lie in one point."""
+    hips, shoulders = (marks[f"left_{joint}"] - marks[f"right_{joint}"] for joint in ("hip", "shoulder"))
+    flat = [np.linalg.norm(line * (1, 0, 1), axis=1, keepdims=True) > TINY for line in (hips, shoulders)]
+    return {Role.PELVIS: np.where(flat[0], hips, shoulders), Role.TORSO: np.where(flat[1], shoulders, hips)}
 
 
 def _rotations(character: Character, marks: Mapping[str, np.ndarray], heading: float) -> np.ndarray:
@@ -136,12 +143,19 @@ def _rotations(character: Character, marks: Mapping[str, np.ndarray], heading: f
     up = spine(character) if heading == 0 else np.array([0.0, 1.0, 0.0])
     drawn = frame(up, about_y(heading) @ (1.0, 0, 0))
     back = unit(marks["neck"] - marks["hips"])
-    lines = {Role.PELVIS: "hip", Role.TORSO: "shoulder"}
-    across = {role: marks[f"left_{line}"] - marks[f"right_{line}"] for role, line in lines.items()}
+    across = _across(marks)
+    hips = frame(np.array([0.0, 1.0, 0.0]), across[Role.PELVIS] * (1, 0, 1))
     if heading:
         back = unit(up + LYING_LEAN * (back - up))
         across = dict.fromkeys(across, unit(across[Role.PELVIS]) + unit(across[Role.TORSO]))
     trunk = {role: frame(back, left) @ drawn.T for role, left in across.items()}
+    whole = np.linalg.det(np.stack(list(trunk.values()))).min(axis=0) > 0.5
+    if not whole.all():
+        raise InputDataError(
+            "the motion's trunk has no extent",
+            frame=int(np.argmin(whole)),
+            fix="Hips, neck and shoulders must lie apart; is the mapping of joints right?",
+        )
     rotation = np.empty((len(back), len(character.bones), 3, 3))
     directions = {
         role: unit(marks[end] - marks[start]) for role, (start, end) in SEGMENTS.items() if {start, end} <= marks.keys()
@@ -155,7 +169,7 @@ def _rotations(character: Character, marks: Mapping[str, np.ndarray], heading: f
         elif bone.role in of_role:
             rotation[:, number] = of_role[bone.role]
         elif bone.role in (Role.LEFT_FOOT, Role.RIGHT_FOOT):
-            rotation[:, number] = _foot(bone.role, marks, parent, heading)
+            rotation[:, number] = _foot(bone.role, marks, parent, hips, heading)
         elif bone.role in directions:
             rotation[:, number] = _swung(parent, bone.role, rest[bone.role], directions[bone.role], heading)
         else:
@@ -173,13 +187,19 @@ def _swung(parent: np.ndarray, role: Role, rest: np.ndarray, direction: np.ndarr
     return swing(parent @ rest, direction) @ parent
 
 
-def _foot(role: Role, marks: Mapping[str, np.ndarray], shin: np.ndarray, heading: float) -> np.ndarray:
+def _foot(
+    role: Role, marks: Mapping[str, np.ndarray], shin: np.ndarray, hips: np.ndarray, heading: float
+) -> np.ndarray:
     """(T, 3, 3): as drawn the foot stands, so it turns as the clip's foot does from how that usually is to its hips;
-    without toes it stays with the (T, 3, 3) shin."""
+    without toes it stays with the shin.
+
+    Args:
+        hips: (T, 3, 3) turn about +y from +z to where the hips face.
+        heading: of the figure as drawn.
+    """
     side = role.removesuffix("_foot")
     if f"{side}_toe" not in marks:
         return shin
-    hips = frame(np.array([0.0, 1.0, 0.0]), (marks["left_hip"] - marks["right_hip"]) * (1, 0, 1))
     ankle = marks[f"{side}_ankle"]
     toe, leg = unit(marks[f"{side}_toe"] - ankle), unit(marks[f"{side}_knee"] - ankle)
     usual = [unit(np.median(np.einsum("tji,tj->ti", hips, line), axis=0)) for line in (toe, leg)]
@@ -195,7 +215,9 @@ def _foot_frame(toe: np.ndarray, leg: np.ndarray, hips: np.ndarray) -> np.ndarra
 def _role_directions(character: Character) -> dict[Role, np.ndarray]:
     """Drawn direction of each role: of its bone, or the mean of its bones'."""
     total: dict[Role, np.ndarray] = {}
+    chest = next((bone.tail for bone in reversed(character.bones) if bone.role is Role.TORSO), character.bones[0].head)
     for bone in character.bones:
-        direction = unit(np.array(bone.tail, np.float64) - np.array(bone.head, np.float64))
+        start = chest if bone.role is Role.HEAD else bone.head  # as the clip's head is measured from its chest
+        direction = unit(np.subtract(bone.tail, start))
         total[bone.role] = total.get(bone.role, 0) + direction
     return {role: unit(direction) for role, direction in total.items()}

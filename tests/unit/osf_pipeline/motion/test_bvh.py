@@ -114,6 +114,7 @@ def test_the_up_axis_is_found(up: Up) -> None:
         ("HIERARCHY\n", "", "lacks `HIERARCHY`", 1),
         ("OFFSET 0 5 0", "OFFSET 0 five 0", "no number for y", 8),
         ("OFFSET 0 5 0", "OFFSET 0 nan 0", "no number for y", 8),
+        ("OFFSET 0 5 0", "OFFSET 0 1e99 0", "no number for y", 8),
         ("Zrotation Xrotation Yrotation", "Zrotation Xrotation Yturn", "channel is unknown", 5),
         ("CHANNELS 6", "CHANNELS 99999999", "at most 9", 5),
         ("JOINT Head", "JIONT Head", "does not belong", 6),
@@ -125,6 +126,7 @@ def test_the_up_axis_is_found(up: Up) -> None:
         ("Frame Time", "Frame Rate", "no `MOTION`", 25),
         ("1 2 3 90", "1 2 inf 90", "no number", 29),
         ("1 2 3 90", "1 2 x3 90", "no number", 29),
+        ("1 2 3 90", "1 2 -1e10 90", "no number", 29),
     ],
 )
 def test_damage_is_told_with_its_line(was: str, becomes: str, what: str, line: int) -> None:
@@ -146,6 +148,12 @@ def test_depth_and_size_are_bounded() -> None:
     deep = "HIERARCHY ROOT a {" + "JOINT b {" * 5000
     with pytest.raises(InputDataError, match="too large"):
         read_bvh(deep.encode(), "x")
+
+
+def test_frames_times_joints_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("osf_pipeline.motion.bvh.MAX_POSITIONS", 9)
+    with pytest.raises(InputDataError, match="too large"):
+        read_bvh(PLAIN.encode(), "x")
 
 
 def test_equal_names_become_distinct() -> None:

@@ -11,7 +11,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from osf_pipeline.character.character import Bone, Character, Role
-from osf_pipeline.errors import RequestError
+from osf_pipeline.errors import InputDataError, RequestError
 from osf_pipeline.motion.body import arms, attach, leg_length, legs
 from osf_pipeline.motion.builtin import NAMES, builtin
 from osf_pipeline.motion.bvh import read_bvh
@@ -160,6 +160,26 @@ def test_rest_leaves_the_figure_as_drawn(figure: Character) -> None:
     for row in range(7):
         posed = figure.posed(performance.rotation[row], performance.position[row])
         np.testing.assert_allclose(posed, figure.rest - shift, atol=1e-12)
+
+
+def moved(clip: Clip, **places: str) -> Clip:
+    """The clip with some joints at the places of others."""
+    positions = clip.positions.copy()
+    for joint, place in places.items():
+        positions[:, clip.joints.index(joint)] = clip.positions[:, clip.joints.index(place)]
+    return replace(clip, positions=positions)
+
+
+def test_hips_in_one_point_turn_with_the_shoulders(figure: Character) -> None:
+    clip = moved(builtin("wave"), left_hip="hips", right_hip="hips")
+    performance = retarget(clip, figure, fps=24)
+    np.testing.assert_allclose(np.linalg.det(performance.rotation), 1, atol=1e-6)
+    np.testing.assert_allclose(performance.rotation[:, 0], performance.rotation[:, 1], atol=1e-9)
+
+
+def test_a_trunk_without_extent_is_refused(figure: Character) -> None:
+    with pytest.raises(InputDataError, match="no extent"):
+        retarget(moved(builtin("wave"), neck="hips"), figure, fps=24)
 
 
 @pytest.mark.parametrize("wrong", [{"fps": 0}, {"speed": -1}, {"first": 4.5}, {"first": -1}])
