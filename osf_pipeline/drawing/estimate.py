@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from scipy import ndimage, sparse
+from scipy import ndimage, sparse, spatial
 from scipy.sparse import csgraph
 from skimage import filters, measure, morphology, transform
 
@@ -41,6 +41,8 @@ OUTER = 0.35
 """Outer part of a limb in which side branches are fingers or toes, and their first fork the palm or the ankle."""
 BULGE = 1.5
 """A hand or foot this much thicker than its limb has its palm or ankle where it is widest."""
+TURN = 40.0
+"""Degrees a foot turns away from its leg, at least, for the ankle to be at the turn."""
 NOSE = 0.4
 """Way from the shoulders to the top at which the nose is, where no neck tells head from body."""
 
@@ -261,8 +263,7 @@ def _around(figure: np.ndarray, points: np.ndarray) -> np.ndarray:
     x, y = outline.T
     if np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y) > 0:  # clockwise to the eye, as y runs down
         outline = outline[::-1]
-    nearest = [int(np.argmin(np.sum((outline - point) ** 2, axis=1))) for point in points]
-    return np.array(nearest) / len(outline)
+    return spatial.KDTree(outline).query(points)[1] / len(outline)
 
 
 def _turn(along: np.ndarray, start: int, end: int) -> float:
@@ -365,20 +366,37 @@ def _limb(
     chain = way[: entered + 1]
     steps = np.hypot(*np.diff(lines.points[chain], axis=0).T)
     arc = np.concatenate([[0], np.cumsum(steps)])
-    outer = int(np.searchsorted(arc, OUTER * arc[-1]))
-    palm = [n for n in range(1, outer) if chain[n] in forks]
-    radius = lines.radius[chain]
-    if radius[:outer].max(initial=0) > BULGE * np.median(radius[outer:]):
-        palm.append(int(np.argmax(radius[:outer])))
-    last = max(palm, default=0)
+    last = _last_joint(lines, chain, int(np.searchsorted(arc, OUTER * arc[-1])), forks)
     end = lines.points[chain[last]]
     start = lines.points[chain[-1]]
-    if not palm and arc[-1] < lines.radius[chain[0]]:  # a stub: its tip is nearer to its end than to its start
+    if last == 0 and arc[-1] < lines.radius[chain[0]]:  # a stub: its tip is nearer to its end than to its start
         end = end + 0.7 * lines.radius[chain[0]] * (end - start) / np.hypot(*(end - start))
         return start, (start + end) / 2, end
     middle = (arc[last] + arc[-1]) / 2
     half = np.array([np.interp(middle, arc, lines.points[chain, axis]) for axis in (0, 1)])
     return start, half, end
+
+
+def _last_joint(lines: _Lines, chain: Sequence[int], outer: int, forks: Sequence[int]) -> int:
+    """Where on a limb's way from its tip the wrist or ankle is: its innermost sign in the outer part, or the tip.
+
+    Signs are a fork of fingers or toes, a bulge, and a turn, as feet have it.
+    """
+    points, radius = lines.points[chain], lines.radius[chain]
+    signs = [n for n in range(1, outer) if chain[n] in forks]
+    if radius[:outer].max(initial=0) > BULGE * np.median(radius[outer:]):
+        signs.append(int(np.argmax(radius[:outer])))
+    tip, inner = points[0], points[outer]
+    off = np.abs(
+        (inner[0] - tip[0]) * (points[:outer, 1] - tip[1]) - (inner[1] - tip[1]) * (points[:outer, 0] - tip[0])
+    )
+    if off.max(initial=0) > 0:
+        bend = int(np.argmax(off))
+        out, up = tip - points[bend], points[bend] - inner
+        turns = out @ up < np.cos(np.deg2rad(TURN)) * np.hypot(*out) * np.hypot(*up)
+        if turns and np.hypot(*out) > 0.5 * radius[0]:  # less is a kink of the line
+            signs.append(bend)
+    return max(signs, default=0)
 
 
 def _nose(lines: _Lines, way: Sequence[int], body: Sequence[int], torso: np.ndarray) -> np.ndarray:

@@ -94,6 +94,11 @@ def test_builds_and_poses(strokes: tuple[Stroke, ...], hand: tuple[float, float]
         assert found.skeleton[f"{side}_foot"].y > found.skeleton[f"{side}_hip"].y
 
 
+def test_a_foot_that_turns_out_ends_at_its_ankle() -> None:
+    boots = ((160, 360, 120, 364, 14), (240, 360, 280, 364, 14))
+    near(estimate(figure(*BODY, *LEGS, *OUT, *boots)).skeleton, right_foot=(158, 358), left_foot=(242, 358))
+
+
 @pytest.mark.parametrize(
     ("strokes", "why"),
     [
@@ -148,7 +153,7 @@ def test_a_figure_to_the_pictures_border() -> None:
 
 
 @pytest.mark.data
-@pytest.mark.parametrize(("name", "mean"), [("char1", 0.036), ("char3", 0.019), ("char4", 0.026)])
+@pytest.mark.parametrize(("name", "mean"), [("char1", 0.027), ("char3", 0.019), ("char4", 0.026)])
 @pytest.mark.parametrize("change", ["", "mirrored", "grainy"])
 def test_real_drawings_against_joints_set_by_hand(shared_data: Path, name: str, mean: float, change: str) -> None:
     folder = shared_data / "drawings" / name
