@@ -42,7 +42,7 @@ OVER = 0.4
 TRUNK = ("root", "torso", "neck")
 """Joints every figure has; `hip` may be between root and torso."""
 ARM, LEG = ("shoulder", "elbow", "hand"), ("hip", "knee", "foot")
-LIMB = re.compile(rf"(?P<side>right|left)_(?P<joint>{'|'.join(ARM + LEG)})(?P<suffix>\d*|_[bf])")
+LIMB = re.compile(rf"(?P<side>right|left)_(?P<joint>{'|'.join(ARM + LEG)})(?P<suffix>\d*|(?<=hip|nee|oot)_[bf])")
 """Names of a limb's joints; a number tells several arms or legs apart, `_b` and `_f` a quadruped's hind and front."""
 
 

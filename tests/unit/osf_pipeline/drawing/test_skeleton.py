@@ -220,6 +220,19 @@ def test_names_no_bone_can_be_made_of_are_told_beforehand(old: str, new: str) ->
         check(skeleton, EVERYWHERE)
 
 
+def test_only_legs_are_hind_or_front() -> None:
+    def renamed(*parts: str) -> Skeleton:
+        names = {f"left_{part}": f"left_{part}_b" for part in parts}
+        return Skeleton.of(
+            replace(j, name=names.get(j.name, j.name), parent=names.get(j.parent or "", j.parent))
+            for j in standing().joints
+        )
+
+    assert check(renamed("hip", "knee", "foot"), EVERYWHERE) == []
+    with pytest.raises(InputDataError, match="no known joint"):
+        check(renamed("shoulder", "elbow", "hand"), EVERYWHERE)
+
+
 def test_a_missing_limb_is_none() -> None:
     armless = Skeleton(
         tuple(j for j in standing().joints if "shoulder" not in j.name and j.name[-4:] not in ("lbow", "hand"))
