@@ -44,6 +44,7 @@ class Hand:
         second: width of a second, lighter stroke; `second_offset` inwards of the first, `second_rare` in standard
             deviations how seldom it is set: -2 is always, 2 nearly never.
         second_darkness: its opacity.
+        seed: of its noise, added to the picture's: two hands in one picture tremble each in their own way.
     """
 
     width: float = 3.6
@@ -69,6 +70,7 @@ class Hand:
     second_offset: float = 1.6
     second_rare: float = 0.85
     second_darkness: float = 0.5
+    seed: int = 0
 
     @property
     def reach(self) -> float:
@@ -169,7 +171,8 @@ def draw_line(
             continue
         seeds = contours.owner & (key == surface)
         owner = np.flatnonzero(seeds)
-        stroke = pen(flat_rest[:, owner].T, contours.part.flat[owner], contours.gap.flat[owner], hand, seed, scale)
+        own = seed + hand.seed
+        stroke = pen(flat_rest[:, owner].T, contours.part.flat[owner], contours.gap.flat[owner], hand, own, scale)
         order[owner] = np.arange(len(owner))
         margin = int(np.ceil(hand.reach * scale * supersample))
         window = _dilated_box(seeds, margin)
@@ -182,7 +185,7 @@ def draw_line(
             (nearest[0].flat[near] + window[0].start) * shape[1] + nearest[1].flat[near] + window[1].start
         )  # fmt: skip
         away = distance.flat[near] / supersample
-        ink = _ink(contours, flat_rest, pixel, seed_at, order[seed_at], away, stroke, hand, seed, scale)
+        ink = _ink(contours, flat_rest, pixel, seed_at, order[seed_at], away, stroke, hand, own, scale)
         stronger = ink[3] > line[3, pixel]
         line[:, pixel[stronger]] = ink[:, stronger]
 
