@@ -110,20 +110,44 @@ def leg_length(character: Character) -> float:
     return length if length > 0 else Character.SIZE / 2
 
 
-def soles(character: Character) -> list[np.ndarray]:
-    """For each leg, (N, 3) rest points that can touch the ground: the extremes of its last bone's surface."""
-    return [_extremes(character, leg.last) for leg in legs(character)]
+@dataclass(frozen=True)
+class Sole:
+    """Surface points of a leg that can touch the ground.
+
+    Attributes:
+        points: (N, 3) rest positions.
+        weights: (N, B) of the bones.
+        foot: (N,) bool, those of the last bone; all where it has none.
+    """
+
+    points: np.ndarray
+    weights: np.ndarray
+    foot: np.ndarray
+
+    def posed(self, character: Character, rotation: np.ndarray, position: np.ndarray) -> np.ndarray:
+        """(T, N, 3) by linear blend skinning, from (T, B, 3, 3) and (T, B, 3)."""
+        shift = position - np.einsum("tbij,bj->tbi", rotation, character.heads)
+        affine = np.concatenate([rotation, shift[..., None]], axis=3).reshape(*position.shape[:2], 12)
+        blended = (self.weights @ affine).reshape(len(position), -1, 3, 4)
+        return np.einsum("tnij,nj->tni", blended[..., :3], self.points) + blended[..., 3]
 
 
-def _extremes(character: Character, bone: int) -> np.ndarray:
-    """The bone's surface points furthest in 64 directions around the lower half space, and its tail."""
-    tail = np.array([character.bones[bone].tail], np.float64)
-    points = character.rest[character.weights[:, bone] > HELD]
-    if not len(points):
-        return tail
+def soles(character: Character) -> list[Sole]:
+    """For each leg, the points of its lower half furthest in 64 directions around the lower half space."""
     turns = np.arange(64)
     down = -(turns + 0.5) / 64  # a spiral over the lower half sphere
     angle = turns * np.pi * (3 - np.sqrt(5))
     ring = np.sqrt(1 - down**2)
-    directions = np.stack([ring * np.cos(angle), down, ring * np.sin(angle)], axis=1)
-    return points[np.unique(np.argmax(points @ directions.T, axis=0))]
+    directions = np.stack([ring * np.cos(angle), down, ring * np.sin(angle)])
+    found = []
+    for leg in legs(character):
+        weights = character.weights.astype(np.float64)
+        lower = np.flatnonzero(weights[:, sorted({leg.lower, leg.last})].sum(axis=1) > HELD)
+        if len(lower):
+            lower = lower[np.unique(np.argmax(character.rest[lower] @ directions, axis=0))]
+            points, weights = character.rest[lower], weights[lower]
+        else:  # no surface: the bone's own end
+            points, weights = np.array([character.bones[leg.last].tail]), np.eye(weights.shape[1])[[leg.last]]
+        foot = weights[:, leg.last] > HELD
+        found.append(Sole(points, weights, foot if foot.any() else np.full(len(foot), True)))
+    return found

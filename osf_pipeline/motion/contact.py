@@ -16,7 +16,7 @@ import numpy as np
 from scipy import ndimage
 
 from osf_pipeline.character.character import Character
-from osf_pipeline.motion.body import Limb, attach, drawn_heading, leg_length, legs, reach, soles
+from osf_pipeline.motion.body import Limb, Sole, attach, drawn_heading, leg_length, legs, reach, soles
 from osf_pipeline.motion.clip import Performance
 from osf_pipeline.motion.names import SIDES
 from osf_pipeline.motion.rotations import TINY, about_y, swing, unit
@@ -83,32 +83,31 @@ def ground_feet(character: Character, performance: Performance, stand: Stance, s
         stand: of the clip at the performance's frames.
         scale: scene units per clip unit.
     """
-    limbs = legs(character)
+    limbs, underneath = legs(character), soles(character)
     if not limbs:
         return performance
     rotation, root = performance.rotation.copy(), performance.position[:, 0].copy()
     weights = np.stack([stand.weight[limb.side] for limb in limbs])
-    feet = _feet(character, limbs, rotation, performance.position)
+    feet = _feet(character, underneath, rotation, performance.position)
     rise = scale * stand.height - np.minimum.reduce([foot.low for foot in feet])
     root[:, 1] += rise
     root += _held(np.stack([foot.centre for foot in feet]), weights)
     front = rotation[:, 0] @ about_y(drawn_heading(character)) @ (0.0, 0, 1)
     most = MOST_BEND * leg_length(character)
     for _ in range(2):  # a shin that carries its own sole turns it: once more
-        feet = _feet(character, limbs, rotation, attach(character, rotation, root))
+        feet = _feet(character, underneath, rotation, attach(character, rotation, root))
         for limb, foot, weight in zip(limbs, feet, weights, strict=True):
             _bend(character, limb, rotation, _correction(foot, weight, most), front)
-    feet = _feet(character, limbs, rotation, attach(character, rotation, root))
+    feet = _feet(character, underneath, rotation, attach(character, rotation, root))
     root[:, 1] -= np.minimum(np.minimum.reduce([foot.low for foot in feet]), 0)
     return replace(performance, rotation=rotation, position=attach(character, rotation, root))
 
 
 def skate(character: Character, performance: Performance, stand: Stance) -> float:
     """Mean speed along the ground of the feet while they stand, scene units a second."""
-    limbs = legs(character)
-    feet = _feet(character, limbs, performance.rotation, performance.position)
+    feet = _feet(character, soles(character), performance.rotation, performance.position)
     total = count = 0.0
-    for limb, foot in zip(limbs, feet, strict=True):
+    for limb, foot in zip(legs(character), feet, strict=True):
         weight = np.minimum(stand.weight[limb.side][1:], stand.weight[limb.side][:-1]) > STANDS
         speed = np.linalg.norm(np.diff(foot.centre[:, ::2], axis=0), axis=1) * performance.fps
         total, count = total + float(speed[weight].sum()), count + float(weight.sum())
@@ -123,12 +122,11 @@ class _Foot:
     low: np.ndarray
 
 
-def _feet(character: Character, limbs: list[Limb], rotation: np.ndarray, position: np.ndarray) -> list[_Foot]:
+def _feet(character: Character, underneath: list[Sole], rotation: np.ndarray, position: np.ndarray) -> list[_Foot]:
     feet = []
-    for limb, points in zip(limbs, soles(character), strict=True):
-        local = points - character.heads[limb.last]
-        posed = local @ np.swapaxes(rotation[:, limb.last], 1, 2) + position[:, limb.last, None]
-        feet.append(_Foot(posed.mean(axis=1), posed[:, :, 1].min(axis=1)))
+    for sole in underneath:
+        posed = sole.posed(character, rotation, position)
+        feet.append(_Foot(posed[:, sole.foot].mean(axis=1), posed[:, :, 1].min(axis=1)))
     return feet
 
 
