@@ -62,7 +62,7 @@ def build_character(drawing: Drawing) -> tuple[Character, BuildReport]:
     parts = divide(flat, drawn, drawing.mask, _ink(drawing))
     sheet = parts.sheet
     body = inflate(sheet)
-    weights = skin_weights(sheet, parts.part, parts.radius)
+    weights = skin_weights(sheet, parts.part, [bone.parent for bone in drawn])
     low, high = sheet.points.min(axis=0), sheet.points.max(axis=0)
     pixel = Character.SIZE / float((high - low).max())
     origin = float(drawn[0].head[0]), float(high[1])

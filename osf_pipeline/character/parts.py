@@ -20,7 +20,10 @@ from osf_pipeline.errors import InputDataError
 BORDER_ROUNDS = 12
 """Steps by which the zigzag of a border along mesh edges is smoothed."""
 
-REACH = 1.2
+SLIVER = 20.0
+"""Degrees: no smoothing makes an angle smaller than this."""
+
+REACH = 1.0
 """How far around its first joint a limb stays joined to the trunk, over the limb's half-thickness."""
 
 BEHIND = 2.0
@@ -86,7 +89,7 @@ def divide(sheet: Sheet, bones: Sequence[DrawnBone], mask: np.ndarray, ink: np.n
     # An inner edge between two outline vertices would have its front and its back in one place.
     chords = ~sheet.edges.boundary & sheet.on_boundary[sheet.edges.ends].all(axis=1)
     sheet, origin = sheet.split(chords)
-    return Parts(sheet, part[origin], radius, slit)
+    return Parts(_smooth_borders(sheet, part[origin]), part[origin], radius, slit)
 
 
 def _depth_at(depth: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -349,16 +352,22 @@ def _smooth_borders(sheet: Sheet, part: np.ndarray) -> Sheet:
         moved[curve] = (points[curve] + (along @ points)[curve] / 2) / 2
         moved[free] = (points[free] + ((around @ points) / degree)[free]) / 2
         # Undo moves around faces that would turn over or become slivers.
+        angle = _smallest_angle(points, sheet.faces)
         for _ in range(10):
-            smallest = Sheet(moved, sheet.faces)
-            bad = (smallest.areas <= 0) | (smallest.angles.min(axis=1) < np.radians(15))
-            bad &= smallest.angles.min(axis=1) < Sheet(points, sheet.faces).angles.min(axis=1)
+            after = _smallest_angle(moved, sheet.faces)
+            bad = (after < np.radians(SLIVER)) & (after < angle)
             if not bad.any():
                 break
             back = np.unique(sheet.faces[bad])
             moved[back] = points[back]
         points = moved
     return Sheet(points, sheet.faces)
+
+
+def _smallest_angle(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(F,) radians; negative for faces turned over."""
+    sheet = Sheet(points, faces)
+    return sheet.angles.min(axis=1) * np.sign(sheet.areas)
 
 
 def _slits(sheet: Sheet, part: np.ndarray, bones: Sequence[DrawnBone], radius: np.ndarray) -> np.ndarray:

@@ -5,54 +5,62 @@ Belongs here: skinning weights. Does not: posing (`character`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
 from osf_pipeline.character.sheet import Sheet
 
-SOFTNESS = 0.45
-"""Decay length of a bone's influence beyond its part, over the half-thickness there."""
+SOFTNESS = 0.5
+"""Over how long a stretch a joint bends: the decay length of a step, over half the breadth of the joint."""
 
 INFLUENCES = 4
 
 
-def skin_weights(sheet: Sheet, part: np.ndarray, radius: np.ndarray) -> np.ndarray:
+def skin_weights(sheet: Sheet, part: np.ndarray, parents: Sequence[int]) -> np.ndarray:
     """(V, B) float32 weights by heat diffusion on the cut sheet (after Baran & Popovic 2007, section 4).
 
-    Each part holds its own bone's heat; (L + M / s^2) w = M / s^2 p spreads it over s = `SOFTNESS` times the thinner
-    of the half-thicknesses around. Nothing spreads across a cut.
+    Each joint is a soft step u from 0 to 1 between all that hangs on its bone and the rest: (L + M / s^2) u = M / s^2 p
+    for the indicator p, with a length s in proportion to the joint's breadth, so that a slim arm beside a broad waist
+    bends at its own scale. A bone's weight is the product of the steps up to it and of the steps back from its
+    children. Nothing spreads across a cut.
 
     Args:
         part: (F,) index of each face's bone.
-        radius: (B,) half-thickness around each bone, pixels.
+        parents: index of each bone's parent, lower than its own; -1 for the first.
 
     Returns:
         Rows sum to 1, with at most `INFLUENCES` entries.
     """
-    bones = len(radius)
-    corner_area = np.repeat(sheet.areas / 3, 3)
-    owner = np.zeros((len(sheet.points), bones))
-    np.add.at(owner, (sheet.faces.ravel(), np.repeat(part, 3)), corner_area)
-    length = SOFTNESS * _thinnest(sheet, part, radius)
-    rate = 1 / length**2
-    system = splu((sheet.laplacian + sparse.diags(sheet.mass * rate)).tocsc())
-    weights = np.maximum(system.solve(rate[:, None] * owner), 0)
-    fourth = np.sort(weights, axis=1)[:, -min(INFLUENCES, bones)][:, None]
-    weights[(weights < fourth) | (weights < 1e-3)] = 0
+    count = len(parents)
+    weights = np.ones((len(sheet.points), count))
+    for bone in range(1, count):
+        step = _step(sheet, _hangs_on(parents, bone)[part])[:, None]
+        within = _hangs_on(parents, bone)
+        weights[:, within] *= step
+        weights[:, parents[bone]] *= 1 - step[:, 0]
+    least = np.sort(weights, axis=1)[:, -min(INFLUENCES, count)][:, None]
+    weights[(weights < least) | (weights < 1e-3)] = 0
     return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def _thinnest(sheet: Sheet, part: np.ndarray, radius: np.ndarray) -> np.ndarray:
-    """(V,) half-thickness of the part around, near a border that of the thinner of the two parts."""
-    thin = np.full(len(sheet.points), np.inf)
-    np.minimum.at(thin, sheet.faces.ravel(), np.repeat(radius[part], 3))
-    # Far from a border the length hardly matters; a few neighbourhoods carry the thinner one across it.
-    a, b = sheet.edges.ends.T
-    step = np.linalg.norm(sheet.points[a] - sheet.points[b], axis=1)
-    grown = thin.copy()
-    for _ in range(30):
-        before = grown.copy()
-        np.minimum.at(grown, a, before[b] + step)
-        np.minimum.at(grown, b, before[a] + step)
-    return grown
+def _hangs_on(parents: Sequence[int], bone: int) -> np.ndarray:
+    """(B,) bool: the bone and its descendants."""
+    found = np.zeros(len(parents), bool)
+    found[bone] = True
+    for index in range(bone + 1, len(parents)):
+        found[index] = found[parents[index]]
+    return found
+
+
+def _step(sheet: Sheet, within: np.ndarray) -> np.ndarray:
+    """(V,) 0..1: the indicator of (F,) faces, diffused."""
+    faces = sheet.edges.faces
+    border = sheet.points[sheet.edges.ends[~sheet.edges.boundary & (within[faces[:, 0]] != within[faces[:, 1]])]]
+    length = SOFTNESS * float(np.linalg.norm(border[:, 0] - border[:, 1], axis=1).sum()) / 2
+    heat = np.bincount(sheet.faces[within].ravel(), np.repeat(sheet.areas[within] / 3, 3), minlength=len(sheet.points))
+    # In units of the decay length, so that the matrix is scaled well.
+    system = splu((length**2 * sheet.laplacian + sparse.diags(sheet.mass)).tocsc())
+    return np.clip(system.solve(heat), 0, 1)
