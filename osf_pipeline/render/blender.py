@@ -11,6 +11,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -33,8 +34,8 @@ from osf_pipeline.store.files import write_bytes
 VARIABLE = "OSF_BLENDER"
 OLDEST = (4, 2)
 SCRIPT = Path(__file__).with_name("blender_script.py")
-POLL, STOP = 0.1, 5.0
-"""Seconds between two looks for a finished frame, and from asking Blender to stop to making it."""
+POLL, GRACE = 0.1, 10.0
+"""Seconds between two looks for a finished frame, and from the last frame to the end of Blender."""
 LOG_LINES = 12
 """Last lines of Blender's log that an error shows."""
 NEEDED = f"Set {VARIABLE} to a Blender of 4.2 or later, or to a Python that has the bpy module."
@@ -137,7 +138,7 @@ class BlenderRenderer:
             }
             (place / "job.json").write_text(json.dumps(job))
             command = blender.command(SCRIPT, str(place / "job.json"))
-            with (place / "log.txt").open("w+") as log, _running(command, log) as process:
+            with (place / "log.txt").open("w+") as log, _running(command, place, log) as process:
                 for done, frame in enumerate(frames, start=1):
                     name = frame_name(shot.source, frame)
                     self._wait(process, place / "frames" / name, log, frame)
@@ -161,24 +162,20 @@ class BlenderRenderer:
 
 
 @contextmanager
-def _running(command: list[str], log: IO[str]) -> Iterator[subprocess.Popen[bytes]]:
-    """A process in a session of its own; stopped with all its children when the block is left early."""
+def _running(command: list[str], scratch: Path, log: IO[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A process in a session of its own; stopped with all its children when the block is left."""
     process = subprocess.Popen(
-        command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True
-    )
+        command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True,
+        env={**os.environ, "TMPDIR": str(scratch)},  # what a stopped Blender leaves behind goes with the scratch folder
+    )  # fmt: skip
     try:
         yield process
-        process.wait(STOP)
-    except subprocess.TimeoutExpired:
-        pass  # every frame is there; what Blender still does is of no interest
     finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGTERM)
-            try:
-                process.wait(STOP)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+        try:
+            process.wait(0 if sys.exc_info()[0] else GRACE)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def _failure(what: str, log: IO[str], frame: int, **where: object) -> RequestError:
