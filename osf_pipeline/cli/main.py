@@ -14,6 +14,7 @@ from osf_pipeline.cli import (
     doctor,
     evaluate,
     gc,
+    generate,
     guide,
     ingest,
     inspect,
@@ -51,6 +52,7 @@ for verb in (
     inspect,
     gc,
     replay,
+    generate,
     doctor,
 ):
     app.command(verb.__name__.rsplit(".", 1)[-1])(verb.command)

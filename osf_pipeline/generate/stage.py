@@ -1,0 +1,142 @@
+"""The generate stage: a set of sequences with exact buffers and the styled truth of every frame.
+
+Belongs here: which sequences are still to be made, running over them, the set's record and contact sheet. Does not:
+random choices (`plan`), making one sequence (`sequence`).
+
+A set lies under a project's root like any other work: `renders/<split>-<seed>-0000/`, `truth/` and `styles/` beside it,
+so every verb works on it. `generated/<split>-<seed>/set.json` lists it, and is written last.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from osf_pipeline.delivery.preview import encode_png
+from osf_pipeline.drawing.folder import DrawingFolder
+from osf_pipeline.execution import Execution, Json, Progress, executor
+from osf_pipeline.generate.plan import GenerateRequest, Sequence, plan, split_of
+from osf_pipeline.generate.sequence import RECORD, THUMBNAIL
+from osf_pipeline.layout import Layout, join
+from osf_pipeline.store.files import read_json, take, write_bytes, write_json
+from osf_pipeline.store.identity import identity
+
+KIND = "generated"
+STAGE_VERSION = 1
+"""Raised by hand whenever equal requests give other frames."""
+WORKER = "osf_pipeline.generate.sequence:SequenceWorker"
+SET = "set.json"
+SHEET = "contact.png"
+FIGURE_SHARE = 0.72
+"""A figure's share of the picture's height, about: the scale its style is drawn at."""
+SHEET_COLUMNS = 4
+
+
+@dataclass(frozen=True)
+class GeneratedSet:
+    """A made set.
+
+    Attributes:
+        name: `<split>-<seed>`.
+        url: folder of `set.json` and the contact sheet.
+        shots, styles: names under the layout's renders and styles.
+        reused: sequences that were there already.
+    """
+
+    name: str
+    url: str
+    shots: tuple[str, ...]
+    styles: tuple[str, ...]
+    frames: int
+    reused: int
+    seconds: float
+
+
+def generate(
+    layout: Layout, request: GenerateRequest, execution: Execution | None = None, progress: Progress | None = None
+) -> GeneratedSet:
+    """Make a set; what is there already stays, a killed run continues, and equal requests give equal bytes.
+
+    Raises:
+        RequestError: for a motion or drawing that does not exist, or when there is nobody to play.
+        InputDataError: when a real drawing makes no character.
+    """
+    began = time.monotonic()
+    execution = execution or Execution()
+    if execution.backend == "ray":  # sequences are independent: one core each keeps all cores busy
+        execution = replace(execution, threads=1)
+    drawings, contents = _drawings(request)
+    sequences = plan(request, drawings)
+    figure = round(FIGURE_SHARE * request.height)
+    keys = {sequence.shot: _key(sequence, contents, figure) for sequence in sequences}
+    left = [s for s in sequences if (read_json(_record(layout, s.shot)) or {}).get("key") != keys[s.shot]]
+    done = len(sequences) - len(left)
+    job = {"root": layout.root, "home": layout.home, "threads": execution.threads, "figure": figure}
+    shards = [{"sequence": s.model_dump(mode="json"), "key": keys[s.shot]} for s in left]
+
+    def on_done(result: Json) -> None:
+        nonlocal done
+        done += 1
+        if progress:
+            progress(done, len(sequences), f"sequence {result['shot']}")
+
+    executor(execution)(WORKER, job, shards, on_done)
+    styles = sorted({name for sequence in sequences for name in sequence.cast})
+    url = join(layout.root, "generated", request.name)
+    write_bytes(join(url, SHEET), contact_sheet(layout, sequences))
+    write_json(join(url, SET), _listing(request, sequences, keys))
+    return GeneratedSet(
+        request.name, url, tuple(s.shot for s in sequences), tuple(styles), request.frames * len(sequences),
+        len(sequences) - len(left), time.monotonic() - began,
+    )  # fmt: skip
+
+
+def contact_sheet(layout: Layout, sequences: list[Sequence]) -> bytes:
+    """PNG: the middle frame of every sequence, as rendered and as the hand draws it."""
+    files = [take(join(layout.truth(sequence.shot), THUMBNAIL)) for sequence in sequences]
+    shown = [np.asarray(Image.open(io.BytesIO(file), formats=["PNG"]).convert("RGB")) for file in files]
+    height, width = (max(p.shape[axis] for p in shown) for axis in (0, 1))
+    columns = min(SHEET_COLUMNS, len(shown))
+    sheet = np.full((-(-len(shown) // columns) * height, columns * width, 3), 255, np.uint8)
+    for number, pixels in enumerate(shown):
+        y, x = number // columns * height, number % columns * width
+        sheet[y : y + pixels.shape[0], x : x + pixels.shape[1]] = pixels
+    return encode_png(sheet)
+
+
+def _drawings(request: GenerateRequest) -> tuple[dict[str, str], dict[str, Any]]:
+    """Character name to folder of the real drawings of this split, and the hashes of their files."""
+    folders, contents = {}, {}
+    for url in request.drawings:
+        folder = DrawingFolder.at(url)
+        if split_of(take(join(url, folder.picture))) == request.split:
+            name = url.rstrip("/").rsplit("/", 1)[-1]
+            folders[f"{request.split}-{name}"] = url
+            contents[url] = folder.hashes()
+    return folders, contents
+
+
+def _key(sequence: Sequence, contents: dict[str, Any], figure: int) -> str:
+    """What decides the bytes of a sequence; where a real drawing lies does not matter, what is in it does."""
+    cast = {
+        name: contents[source.drawing] if source.drawing is not None else source.artwork
+        for name, source in sequence.cast.items()
+    }
+    return identity(KIND, STAGE_VERSION, cast, {"scene": sequence.scene.model_dump(mode="json"), "figure": figure})
+
+
+def _record(layout: Layout, shot: str) -> str:
+    return join(layout.truth(shot), RECORD)
+
+
+def _listing(request: GenerateRequest, sequences: list[Sequence], keys: dict[str, str]) -> dict[str, Any]:
+    return {
+        "request": request.model_dump(mode="json"),
+        "stage_version": STAGE_VERSION,
+        "sequences": [{"key": keys[s.shot], **s.model_dump(mode="json", exclude_defaults=True)} for s in sequences],
+    }
