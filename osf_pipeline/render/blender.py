@@ -36,6 +36,8 @@ OLDEST = (4, 2)
 SCRIPT = Path(__file__).with_name("blender_script.py")
 POLL, GRACE = 0.1, 10.0
 """Seconds between two looks for a finished frame, and from the last frame to the end of Blender."""
+RANDOM_SAMPLES = 4
+"""Samples at random places in a pixel that draw an edge as smoothly as one of a regular grid."""
 LOG_LINES = 12
 """Last lines of Blender's log that an error shows."""
 NEEDED = f"Set {VARIABLE} to a Blender of 4.2 or later, or to a Python that has the bpy module."
@@ -99,7 +101,7 @@ class BlenderRenderer:
 
     Attributes:
         width, height: picture size.
-        supersample: its square is the number of samples a pixel behind the filtered colour.
+        supersample: samples a pixel and axis that the filtered colour is as smooth as.
         threads: of Blender.
         blender: as `find_blender` takes it.
         patience: seconds without a finished frame after which Blender is stopped.
@@ -133,7 +135,7 @@ class BlenderRenderer:
                 "frames": list(frames),
                 "shot_frames": list(known),
                 "size": [self.width, self.height],
-                "samples": self.supersample**2,
+                "samples": RANDOM_SAMPLES * self.supersample**2,
                 "threads": self.threads,
             }
             (place / "job.json").write_text(json.dumps(job))

@@ -99,7 +99,7 @@ def test_frames_are_taken_over_one_by_one(tmp_path: Path) -> None:
     assert {path.name: path.read_text() for path in out.iterdir()} == {"s.04.exr": "frame 4", "s.05.exr": "frame 5"}
     job = json.loads((tmp_path / "log").read_text())
     assert (job["frames"], job["shot_frames"]) == ([4, 5], [3, 4, 5, 6, 7])
-    assert (job["size"], job["samples"], job["threads"]) == ([40, 30], 9, 1)
+    assert (job["size"], job["samples"], job["threads"]) == ([40, 30], 36, 1)
     assert not Path(job["folder"]).exists()  # scratch is gone
 
 
