@@ -112,7 +112,7 @@ def _silhouette(mask: np.ndarray, pixels_per_unit: float) -> Contours:
     )
 
 
-def continued(fill: np.ndarray, mask: np.ndarray, inside: float) -> np.ndarray:
+def bleed(fill: np.ndarray, mask: np.ndarray, inside: float) -> np.ndarray:
     """The fill, with the colour of its border carried on outwards.
 
     Args:
@@ -154,7 +154,7 @@ def random_artwork(seed: int) -> Artwork:
     outline = hand.width * FIGURE / Character.SIZE / PEN_UNIT
     painter = Painter(canvas, body, extras, look, hand, outline, rng)
     painter.paint()
-    fill = continued(np.clip(encode_srgb(canvas.color), 0, 1), painter.mask, 3)
+    fill = bleed(np.clip(encode_srgb(canvas.color), 0, 1), painter.mask, 3)
     return Artwork(f"artwork-{seed}", fill, painter.mask, body.skeleton(), hand, seed)
 
 

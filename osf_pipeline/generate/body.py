@@ -348,14 +348,17 @@ def _leg(side: int, hip: float, start: float, end: float, splay: float, radii: n
 def _clear_arm(body: Body, side: int, place: float, angle: float, bend: float, reach: float, radii: np.ndarray,
                hand: int, suffix: str, square: bool) -> Limb:  # fmt: skip
     """The arm at an angle below the horizontal, turned and lengthened until it keeps off trunk, legs and head."""
-    tries = [
-        _arm(body, side, place, angle + turn, bend, longer * reach, radii, hand, suffix, square)
-        for longer in (1.0, 1.15, 1.3)
-        for turn in (0, -4, 4, -8, 8, -12, 12, -17, 17, -22, 22, -28, 28, -34)
-    ]
-    rooms = [_room(body, limb) for limb in tries]
-    enough = [limb for limb, room in zip(tries, rooms, strict=True) if room > ROOM]
-    return enough[0] if enough else tries[int(np.argmax(rooms))]
+    best: tuple[float, Limb] | None = None
+    for longer in (1.0, 1.15, 1.3):
+        for turn in (0, -4, 4, -8, 8, -12, 12, -17, 17, -22, 22, -28, 28, -34):
+            limb = _arm(body, side, place, angle + turn, bend, longer * reach, radii, hand, suffix, square)
+            room = _room(body, limb)
+            if room > ROOM:
+                return limb
+            if best is None or room > best[0]:
+                best = room, limb
+    assert best is not None
+    return best[1]
 
 
 def _arm(body: Body, side: int, place: float, angle: float, bend: float, reach: float, radii: np.ndarray, hand: int,
@@ -404,8 +407,9 @@ def _hand(wrist: np.ndarray, ahead: np.ndarray, thumb: int, radius: float, kind:
 def _room(body: Body, arm: Limb) -> float:
     """Free distance between an arm past its root and everything else."""
     curve = arm.curve
-    outer = np.concatenate([curve[int(0.38 * len(curve)) :, :2], *arm.tip])
-    radius = np.concatenate([curve[int(0.38 * len(curve)) :, 2], *(np.zeros(len(p)) for p in arm.tip)])
+    tips = [polygon[::3] for polygon in arm.tip]
+    outer = np.concatenate([curve[int(0.38 * len(curve)) :: 2, :2], *tips])
+    radius = np.concatenate([curve[int(0.38 * len(curve)) :: 2, 2], *(np.zeros(len(tip)) for tip in tips)])
     others = [body.trunk, body.head]
     for leg in body.legs:
         others += [leg.stretch(), *leg.tip]

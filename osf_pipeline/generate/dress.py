@@ -16,7 +16,7 @@ from osf_pipeline.generate.body import Body, Limb
 from osf_pipeline.generate.canvas import Canvas, Medium
 from osf_pipeline.generate.extras import Breed, Extra, Layer
 from osf_pipeline.generate.faces import Face
-from osf_pipeline.generate.shapes import Cover, cover, ellipse, resample, unsteady
+from osf_pipeline.generate.shapes import Cover, cover, ellipse, one_piece, resample, unsteady
 from osf_pipeline.generate.style import Palette
 from osf_pipeline.sample.hand import Hand
 from osf_pipeline.sample.noise import smoothstep
@@ -70,9 +70,7 @@ class Painter:
         """Args: width: of the outline in pixels; lines within are a little thinner."""
         self.canvas, self.look, self.hand, self.width, self.rng = canvas, look, hand, width, rng
         self.body, self.extras = body, extras
-        whole = cover(outlines(body, extras), canvas.size).full(canvas.size)
-        pieces, _ = ndimage.label(ndimage.binary_fill_holes(ndimage.gaussian_filter(whole, 0.7) > 0.5))
-        self.mask = pieces == np.bincount(pieces.ravel())[1:].argmax() + 1
+        self.mask = one_piece(cover(outlines(body, extras), canvas.size), canvas.size)
         depth = ndimage.distance_transform_edt(self.mask)
         self.within = smoothstep(0.45 * width, 1.3 * width, depth).astype(np.float32)
         self.colors = {

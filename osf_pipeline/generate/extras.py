@@ -92,6 +92,7 @@ class _Head:
 
     def __init__(self, body: Body) -> None:
         self.x, self.y, self.rx, self.ry = body.face.tolist()
+        self.flat = self.rx / self.ry
 
     def at(self, *points: tuple[float, float]) -> np.ndarray:
         return np.array([(self.x + self.rx * u, self.y + self.ry * v) for u, v in points])
@@ -136,8 +137,8 @@ def _ears(head: _Head, rng: np.random.Generator) -> list[Extra]:
         case 2:  # rabbit
             long, lean = float(rng.uniform(0.55, 0.8)), float(rng.uniform(0.05, 0.3))
             spots = ((0.4 + 0.4 * lean, lean), (-0.4 - 0.4 * lean, -lean))
-            discs = tuple(head.oval(u, -0.85 - 0.75 * long, 0.19, long, angle) for u, angle in spots)
-            cores = tuple(head.oval(u, -0.85 - 0.75 * long, 0.1, 0.75 * long, angle) for u, angle in spots)
+            discs = tuple(head.oval(u, -0.85 - 0.75 * long * head.flat, 0.19, long, angle) for u, angle in spots)
+            cores = tuple(head.oval(u, -0.85 - 0.75 * long * head.flat, 0.1, 0.75 * long, angle) for u, angle in spots)
             return [Extra("ears", "skin", p) for p in discs] + [Extra("ears", "belly", p) for p in cores]
         case 3:  # fox, with tufted cheeks
             outer = head.both((0.15, -0.9), (0.5, -1.35), (0.86, -1.7), (0.86, -1.7), (1.0, -1.1), (0.9, -0.4))
@@ -220,7 +221,7 @@ def _hat(head: _Head, rng: np.random.Generator) -> list[Extra]:
     slot: Slot = "accent" if rng.random() < 0.5 else "top"
     match int(rng.choice(4)):
         case 0:  # beanie
-            knob = Extra("hat", "second", head.oval(0, -1.5, 0.2, 0.2))
+            knob = Extra("hat", "second", head.oval(0, -1.38 - 0.14 * head.flat, 0.2, 0.2))
             return [knob, Extra("hat", slot, head.blob(*CAP)), Extra("hat", "second", head.blob(*BRIM))]
         case 1:  # pointed
             lean = float(rng.uniform(-0.4, 0.4))

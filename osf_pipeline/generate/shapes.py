@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageDraw
+from scipy import ndimage
 
 Window = tuple[slice, slice]
 
@@ -137,6 +138,8 @@ class Cover:
 def cover(polygons: list[np.ndarray], size: tuple[int, int], margin: int = 2) -> Cover:
     """Coverage of the union of closed polygons, inside the picture.
 
+    Pillow fills the samples that a border runs through, so areas reach an eighth of a pixel beyond their borders.
+
     Args:
         polygons: (N, 2) each.
         size: width, height of the picture.
@@ -154,6 +157,13 @@ def cover(polygons: list[np.ndarray], size: tuple[int, int], margin: int = 2) ->
         draw.polygon([(x, y) for x, y in at.tolist()], fill=255)
     value = np.asarray(image.reduce(SUPERSAMPLE), np.float32) / 255
     return Cover((slice(low[1], high[1]), slice(low[0], high[0])), value)
+
+
+def one_piece(laid: Cover, size: tuple[int, int]) -> np.ndarray:
+    """(y, x) bool: the largest connected part of an area, its corners softened, its holes filled."""
+    soft = ndimage.gaussian_filter(laid.full(size), 0.7)
+    parts, _ = ndimage.label(ndimage.binary_fill_holes(soft > 0.5))
+    return parts == np.bincount(parts.ravel())[1:].argmax() + 1
 
 
 def brush_mark(path: np.ndarray, size: tuple[int, int]) -> Cover:

@@ -82,43 +82,43 @@ def random_hand(rng: np.random.Generator, palette: Palette) -> Hand:
         case 0:  # brush and ink
             return Hand(
                 width=2.1 * loose, swell=0.9 * loose, tremor=0.4, limits=(0.9, 4.2), darkness=1, fade=0.03,
-                faintest=0.9, ink=ink, stray=0.15, overshoot=0.3, wander=0.15, rough=0.05, dry=0.15, bare=0.7,
+                faintest=0.9, ink=ink, stray=0.15, overshoot=0.15, wander=0.08, rough=0.05, dry=0.15, bare=0.7,
                 second=0.0,
             )  # fmt: skip
         case 1:  # felt pen
             return Hand(
                 width=2.6 * loose, swell=0.25, tremor=0.15, limits=(1.6, 4.0), darkness=0.96, fade=0.05,
-                faintest=0.85, ink=ink, stray=0.0, overshoot=0.4, wander=0.2, dry=0.06, bare=0.5, second=0.0,
+                faintest=0.85, ink=ink, stray=0.0, overshoot=0.2, wander=0.12, dry=0.06, bare=0.5, second=0.0,
             )  # fmt: skip
         case 2:  # thin pencil
             return Hand(
                 width=1.15 * loose, swell=0.3, tremor=0.3, limits=(0.6, 2.0), darkness=0.82, fade=0.12,
-                faintest=0.5, ink="#3c3a3f", stray=0.0, overshoot=0.3, wander=0.25, rough=0.12, dry=0.3, tooth=0.45,
+                faintest=0.5, ink="#3c3a3f", stray=0.0, overshoot=0.15, wander=0.15, rough=0.12, dry=0.3, tooth=0.45,
                 bare=0.4, second=0.6, second_offset=0.5, second_rare=0.9,
             )  # fmt: skip
         case 3:  # crayon
             color = palette.deep if rng.random() < 0.7 else ink
             return Hand(
                 width=3.2 * loose, swell=0.7, tremor=0.5, limits=(1.8, 5.2), darkness=0.93, fade=0.08, faintest=0.7,
-                ink=color, stray=0.0, overshoot=0.7, wander=0.35, rough=0.4, rough_frequency=150, dry=0.3, tooth=0.62,
+                ink=color, stray=0.0, overshoot=0.4, wander=0.2, rough=0.4, rough_frequency=150, dry=0.3, tooth=0.62,
                 bare=0.8, second=0.0,
             )  # fmt: skip
         case 4:  # coloured outline
             return Hand(
                 width=1.9 * loose, swell=0.5, tremor=0.3, limits=(1.0, 3.2), darkness=0.95, fade=0.05, faintest=0.85,
-                ink=palette.deep, stray_ink=palette.shoe, stray=0.3, overshoot=0.3, wander=0.15, rough=0.06, dry=0.15,
+                ink=palette.deep, stray_ink=palette.shoe, stray=0.3, overshoot=0.15, wander=0.08, rough=0.06, dry=0.15,
                 bare=0.8, second=0.0,
             )  # fmt: skip
         case 5:  # double sketchy line
             return Hand(
                 width=1.2 * loose, swell=0.35, tremor=0.35, limits=(0.6, 2.2), darkness=0.88, fade=0.1, faintest=0.6,
-                ink=ink, stray=0.1, overshoot=0.3, wander=0.4, rough=0.08, dry=0.25, tooth=0.25, bare=0.3,
+                ink=ink, stray=0.1, overshoot=0.2, wander=0.25, rough=0.08, dry=0.25, tooth=0.25, bare=0.3,
                 second=0.9, second_offset=0.4, second_rare=-0.6, second_darkness=0.7,
             )  # fmt: skip
         case _:  # ballpoint
             return Hand(
                 width=0.95 * loose, swell=0.12, tremor=0.12, limits=(0.6, 1.5), darkness=0.93, fade=0.1,
-                faintest=0.6, ink=str(rng.choice(BALLPOINTS)), stray=0.0, overshoot=0.25, wander=0.3, dry=0.2,
+                faintest=0.6, ink=str(rng.choice(BALLPOINTS)), stray=0.0, overshoot=0.15, wander=0.2, dry=0.2,
                 tooth=0.12, bare=0.2, second=0.6, second_offset=0.3, second_rare=0.7,
             )  # fmt: skip
 

@@ -9,28 +9,29 @@ from __future__ import annotations
 import io
 from functools import lru_cache
 
-import fsspec
 import numpy as np
-import yaml
 from PIL import Image
 from scipy import ndimage
 
 from osf_pipeline.color import encode_srgb, to_uint8
+from osf_pipeline.drawing.skeleton import FILE as SKELETON_FILE
 from osf_pipeline.drawing.skeleton import Joint, Skeleton
-from osf_pipeline.generate.artwork import Artwork, continued
+from osf_pipeline.drawing.skeleton import write as write_skeleton
+from osf_pipeline.generate.artwork import Artwork, bleed
 from osf_pipeline.generate.canvas import Canvas, Medium
-from osf_pipeline.generate.shapes import Cover, cover, ellipse, ribbon, spline, unsteady
+from osf_pipeline.generate.shapes import Cover, cover, ellipse, one_piece, ribbon, spline, unsteady
 from osf_pipeline.layout import join
 from osf_pipeline.sample import fox
 from osf_pipeline.sample.fox import Points, mirrored
 from osf_pipeline.sample.hand import Hand
 from osf_pipeline.sample.noise import smoothstep
+from osf_pipeline.store.files import write_bytes
 
 SEED = 7
 
 BRUSH = Hand(
-    width=1.8, swell=0.6, tremor=0.3, limits=(0.95, 2.7), darkness=1, fade=0.02, faintest=0.95,
-    ink="#2c2029", stray_ink="#5b3324", stray=0.3, overshoot=0.25, wander=0.1, rough=0.03, dry=0.08, tooth=0.03,
+    width=1.75, swell=0.32, tremor=0.2, limits=(1.1, 2.35), darkness=1, fade=0.02, faintest=0.95,
+    ink="#2c2029", stray_ink="#5b3324", stray=0.3, overshoot=0.06, wander=0.03, rough=0.03, dry=0.08, tooth=0.03,
     bare=0.5, second=0,
 )  # fmt: skip
 """A pointed brush with sepia ink."""
@@ -62,18 +63,10 @@ def write_original(folder: str) -> None:
     """
     art = original()
     png = io.BytesIO()
-    scan = np.moveaxis(art.on_paper(SEED), -1, 0)
-    Image.fromarray(to_uint8(scan)).save(png, "PNG")
-    joints = [
-        {"loc": [round(j.x), round(j.y)], "name": j.name, "parent": j.parent} for j in art.skeleton.joints
-    ]  # fmt: skip
-    config = yaml.safe_dump({"height": fox.HEIGHT, "width": fox.WIDTH, "skeleton": joints})
-    for name, data in (
-        ("drawing.png", png.getvalue()), ("char_cfg.yaml", config.encode()), ("LICENSE.txt", LICENSE.encode()),
-    ):  # fmt: skip
-        fs, path = fsspec.core.url_to_fs(join(folder, name))
-        fs.makedirs(fs._parent(path), exist_ok=True)
-        fs.pipe_file(path, data)
+    Image.fromarray(to_uint8(np.moveaxis(art.on_paper(SEED), -1, 0))).save(png, "PNG")
+    write_bytes(join(folder, "drawing.png"), png.getvalue())
+    write_skeleton(join(folder, SKELETON_FILE), art.skeleton, art.mask.shape)
+    write_bytes(join(folder, "LICENSE.txt"), LICENSE.encode())
 
 
 @lru_cache(maxsize=1)
@@ -85,10 +78,9 @@ def original() -> Artwork:
     picture.arms()
     picture.scarf()
     picture.head()
-    mask = picture.body > 0.5
-    fill = continued(np.clip(encode_srgb(picture.canvas.color), 0, 1), mask, 4)
+    fill = bleed(np.clip(encode_srgb(picture.canvas.color), 0, 1), picture.mask, 4)
     skeleton = Skeleton(tuple(Joint(name, x, y, parent) for name, x, y, parent in fox.JOINTS))
-    return Artwork("fox", fill, mask, skeleton, BRUSH, SEED)
+    return Artwork("fox", fill, picture.mask, skeleton, BRUSH, SEED)
 
 
 class _Fox:
@@ -109,10 +101,8 @@ class _Fox:
             "left_leg": self._limb(mirrored(fox.RIGHT_LEG)[::-1], fox.LEG_RADII),
         }  # fmt: skip
         polygons = [*map(_curve, outlines), *self.limbs.values()]
-        whole = cover(polygons, self.size).full(self.size)
-        self.body = np.asarray(ndimage.binary_fill_holes(whole > 0.5), np.float32)
-        self.body = ndimage.gaussian_filter(self.body, 0.8)
-        depth = ndimage.distance_transform_edt(self.body > 0.5)
+        self.mask = one_piece(cover(polygons, self.size), self.size)
+        depth = ndimage.distance_transform_edt(self.mask)
         self.within = smoothstep(5.0, 13.0, depth).astype(np.float32)
         """Where lines inside the figure go: they set off from the outline instead of doubling it."""
 
