@@ -9,14 +9,19 @@ import numpy as np
 
 REACH = 5
 """Levels of the pyramid over a texture of one's own: what frames have changed fades out within 2^5 texels."""
+MOST = 3.0
+"""Factor that unseen texels change at most: a new colour beside them is no new light."""
+DARK = 0.01
+"""Scene-linear value added to both sides of a ratio."""
 
 
 def complete(found: np.ndarray, coverage: np.ndarray, own: np.ndarray | None, columns: int = 1) -> np.ndarray:
     """A texture without holes and seams.
 
-    With a texture of its own, the difference that frames have made to it is carried a little way over the unseen
-    texels and fades out, so that no seam shows and the rest stays as it was. Without one, unseen texels are made up of
-    those around. Texels between the charts are filled along, so that filtered lookups meet no foreign colour.
+    With a texture of its own, the ratio by which frames have changed it is carried a little way over the unseen texels
+    and fades out, so that no seam shows, strokes stay strokes and the rest stays as it was. Without one, unseen texels
+    are made up of those around. Texels between the charts are filled along, so that filtered lookups meet no foreign
+    colour.
 
     Args:
         found: (3, rows, columns) straight colour, defined where `coverage` is not 0.
@@ -24,12 +29,17 @@ def complete(found: np.ndarray, coverage: np.ndarray, own: np.ndarray | None, co
         own: (3, rows, columns) or None.
         columns: of equal width that nothing crosses.
     """
-    change = found if own is None else np.where(coverage > 0, found - own, 0)
     width = coverage.shape[1] // columns
-    levels = None if own is None else REACH
     pieces = [np.s_[..., i * width : (i + 1) * width] for i in range(columns)]
-    filled = np.concatenate([push_pull(change[piece], coverage[piece], levels) for piece in pieces], axis=2)
-    return filled if own is None else own + filled
+
+    def spread(values: np.ndarray, levels: int | None) -> np.ndarray:
+        return np.concatenate([push_pull(values[piece], coverage[piece], levels) for piece in pieces], axis=2)
+
+    if own is None:
+        return spread(found, None)
+    ratio = np.log(np.maximum(found, 0) + DARK) - np.log(np.maximum(own, 0) + DARK)
+    change = spread(np.clip(ratio, -np.log(MOST), np.log(MOST)) * (coverage > 0), REACH)
+    return coverage * found + (1 - coverage) * ((own + DARK) * np.exp(change) - DARK)
 
 
 def push_pull(values: np.ndarray, weight: np.ndarray, levels: int | None = None) -> np.ndarray:

@@ -258,8 +258,8 @@ def _row(target: Target, coverage: np.ndarray) -> dict[str, Any]:
 
 def _character(layout: Layout, name: str) -> Character | None:
     """The character that an object is, by its name; a scene's second `fox` is the object `fox-2`."""
-    from osf_pipeline.render.stage import character_folder, known_characters
+    from osf_pipeline.character.stage import built_characters, character_folder
 
-    known = known_characters(layout)
+    known = built_characters(layout)
     found = next((n for n in (name, NUMBERED.sub("", name)) if n in known), None)
     return None if found is None else Character.load(character_folder(layout, found))
