@@ -6,7 +6,7 @@ Belongs here: finding that band and cutting it out. Does not: colour put in its 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from scipy import ndimage
@@ -17,12 +17,14 @@ from osf_pipeline.drawing.outline import Outline
 _STEP = 0.5  # pixels between samples across the line
 _OUTSIDE = 8.0  # pixels unrolled outside of the figure
 _CONTRAST = 0.06  # of full scale: fainter valleys are the paper's grain
-_EDGE = 0.3  # of its strength: there a line ends
+_EDGE = 0.45  # of its strength: there a line ends
 _RISE = 0.5  # of a valley's fall
 _FAINT = 0.25  # of the typical strength: fainter valleys are colouring
+_SAME_PEN = 0.25  # of the pen's distance from the paper: colours that near are one pen's
 _BROAD = 2.5  # typical widths: broader ink is an area of colour, or a branch
 _GAP = 4.0  # typical widths: the line goes on over shorter gaps (corners, branches), shorter pieces are none
 _RIM = 6.0  # pixels of bare paper a mask may leave where no line tells
+_FOOT = 0.12  # of its strength: there its soft edge has faded
 _HALO = 1.0  # pixels of ink-stained edge taken away with the line
 _AROUND = np.ones((3, 3), bool)
 
@@ -77,7 +79,8 @@ def find_line(rgb: np.ndarray, mask: np.ndarray, outline: Outline) -> Line:
 
     Ink darkens: a line is a valley in some channel of the profile across the outline, between the paper and the
     figure's colour. Each profile ends at the figure's medial axis, so a limb that is one stroke shows no colour beyond
-    the ink and has no line: its ink is its colour. Where the profile shows no line, only bare paper is cut.
+    the ink and has no line: its ink is its colour. Where the profile shows no line, only bare paper is cut. On colour
+    nearly as dark as the ink the valley is no clear one; there the pen is known by its colour and width elsewhere.
 
     Args:
         rgb: (H, W, 3) float32 display-encoded.
@@ -88,29 +91,36 @@ def find_line(rgb: np.ndarray, mask: np.ndarray, outline: Outline) -> Line:
     colour = ndimage.gaussian_filter1d(outline.unroll(rgb, depth), 1.0, axis=0, mode="wrap")
     near = _near_side(mask, outline, depth)
 
-    first, last, peak = _first_run(_valley(colour, near, depth < reach / 2, reach), depth, reach / 2, merge=0)
-    lines = peak > _CONTRAST
-    width = _weighted_median((last - first + 1)[lines] * _STEP, peak[lines])
-    limit = _rim(depth[first[lines]]) + width
+    first = _follow(colour, near, depth, reach / 2, reach, 0.0)
+    drawn = first.peak > _CONTRAST
+    width = _weighted_median(first.width[drawn], first.peak[drawn])
+    limit = _rim(first.start[drawn]) + width
     broad = max(_BROAD * width, 3.0)
-
-    valley = _valley(colour, near, depth < limit, broad)
-    first, last, peak = _first_run(valley, depth, limit, merge=round((0.5 * width + 0.5) / _STEP))
-    strong = peak[peak > _CONTRAST]
-    clear = (peak > _CONTRAST) & (peak > _FAINT * np.median(strong)) if len(strong) else np.zeros(len(peak), bool)
-    clear &= (last - first + 1) * _STEP < broad
-    found = ndimage.uniform_filter1d(clear.astype(np.float64), 2 * round(_GAP * width) + 1, mode="wrap") > 0.5
-    outer = _along(-depth[first] + _STEP / 2, clear, found, width)
-    inner = _along(depth[last] + _STEP / 2, clear, found, width)
-
     paper, own, bare = _bare_paper(colour, near, depth, max(limit, _RIM))
-    cut = np.where(found, inner.clip(0) + _HALO + 0.06 * width, bare)  # a broad pen blurs more
+
+    band = _follow(colour, near, depth, limit, broad, 0.5 * width + 0.5)
+    strong = band.peak[band.peak > _CONTRAST]
+    clear = (band.peak > _CONTRAST) & (band.width < broad)
+    clear &= band.peak > (_FAINT * np.median(strong) if len(strong) else 0)
+    if clear.any():  # with the pen known, it is seen on dark colours too
+        pen = np.median(band.core[clear], axis=0)
+        loose = _follow(colour, near, depth, limit, broad, 0.5 * width + 0.5, rise=0)
+        near_pen = np.linalg.norm(loose.core - pen, axis=1) < _SAME_PEN * np.linalg.norm(paper - pen, axis=1)
+        dark = ~clear & near_pen & (loose.peak > _CONTRAST) & (np.abs(loose.width - width) < 0.6 * width)
+        band, clear = band.where(~dark, loose), clear | dark
+    found = ndimage.uniform_filter1d(clear.astype(np.float64), 2 * round(_GAP * width) + 1, mode="wrap") > 0.5
+    outer = _along(-band.start, clear, found, width)
+    inner = _along(band.end, clear, found, width)
+
+    foot = _follow(colour, near, depth, limit, broad, 0.5 * width + 0.5, edge=_FOOT)
+    fade = float(np.quantile((foot.end - band.end)[clear], 0.25)) if clear.any() else 0.0
+    cut = np.where(found, inner.clip(0) + fade + _HALO, bare)
     cut = ndimage.gaussian_filter1d(ndimage.maximum_filter1d(cut, 3, mode="wrap"), 1.0, mode="wrap")
 
-    within = (depth >= depth[first][:, None]) & (depth <= depth[last][:, None]) & clear[:, None]
-    ink = _mean_colour(colour, within & (valley >= 0.7 * peak[:, None]))
-    under = near & (depth > cut[:, None]) & (depth <= cut[:, None] + max(width, 2.0)) & (valley < 0.3 * peak[:, None])
-    beneath = np.where(found[:, None], _mean_colour(colour, under & clear[:, None]), own)
+    ink = _smooth_colour(band.core, clear)
+    under = near & (depth > cut[:, None]) & (depth <= cut[:, None] + max(width, 2.0)) & clear[:, None]
+    under &= band.valley < 0.3 * band.peak[:, None]
+    beneath = np.where(found[:, None], _smooth_colour(*_mean_colour(colour, under)), own)
     return Line(outline, found, outer, inner, cut, ink, beneath, paper, width)
 
 
@@ -136,9 +146,8 @@ def cut_contour(rgb: np.ndarray, mask: np.ndarray, lines: tuple[Line, ...]) -> C
     paper = np.concatenate([line.paper for line in lines])[nearest]
 
     colour = rgb[rows, columns]
-    to_ink = _share(colour, beneath, ink)
     gone = (distance <= cut) & (found | (_share(colour, beneath, paper) > 0.25))
-    inky = found & ~gone & (to_ink > 0.35) & (distance <= cut + 1.5 * width)
+    inky = found & ~gone & (_share(colour, beneath, ink) > 0.35) & (distance <= cut + 1.5 * width)
     deep = inky & (distance > cut + 0.5 * width)
 
     shown = (gone, inky, deep, gone & found, ~gone & ~found)
@@ -147,9 +156,15 @@ def cut_contour(rgb: np.ndarray, mask: np.ndarray, lines: tuple[Line, ...]) -> C
     touching = np.isin(labels, np.unique(labels[ndimage.binary_dilation(contour, _AROUND) & left])) & left
     large = np.bincount(labels.ravel()) > lines[0].width ** 2
     strokes = (np.isin(labels, np.unique(labels[far])) | large[labels]) & touching
+    soft = _grown(strokes, 1.5 + 0.06 * lines[0].width)  # a broad pen blurs more
     crumbs = ndimage.binary_dilation(touching & ~strokes, _AROUND) & mask & ~strokes
-    roots = bare & (ndimage.distance_transform_edt(~lined) <= 0.5 * lines[0].width + 1)
-    return Cut(contour | crumbs, (strokes | roots) & ~crumbs)
+    roots = bare & _grown(lined, 0.5 * lines[0].width + 1)
+    return Cut(contour | crumbs, (soft | roots) & mask & ~contour & ~crumbs)
+
+
+def _grown(mask: np.ndarray, radius: float) -> np.ndarray:
+    """(H, W) bool, within `radius` pixels."""
+    return ndimage.distance_transform_edt(~mask) <= radius if mask.any() else mask
 
 
 def _share(colour: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
@@ -181,10 +196,75 @@ def _near_side(mask: np.ndarray, outline: Outline, depth: np.ndarray) -> np.ndar
     return ~np.logical_or.accumulate(passed, axis=1)
 
 
-def _valley(colour: np.ndarray, near: np.ndarray, window: np.ndarray, broad: float) -> np.ndarray:
+@dataclass(frozen=True)
+class _Band:
+    """The outermost run of ink along an outline.
+
+    Attributes:
+        valley: (S, D) how deep the ink is.
+        start, end: (S,) depths of its borders in pixels.
+        peak: (S,) its strength; 0 where there is none.
+        core: (S, 3) colour where it is strongest.
+    """
+
+    valley: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+    peak: np.ndarray
+    core: np.ndarray
+
+    @property
+    def width(self) -> np.ndarray:
+        """(S,) pixels."""
+        return self.end - self.start
+
+    def where(self, own: np.ndarray, other: _Band) -> _Band:
+        """Its own samples where `own` (S,), the other's elsewhere."""
+        pairs = [(getattr(self, field.name), getattr(other, field.name)) for field in fields(self)]
+        return _Band(*(np.where(own.reshape(-1, *[1] * (one.ndim - 1)), one, two) for one, two in pairs))
+
+
+def _follow(
+    colour: np.ndarray,
+    near: np.ndarray,
+    depth: np.ndarray,
+    limit: float,
+    broad: float,
+    merge: float,
+    rise: float = _RISE,
+    edge: float = _EDGE,
+) -> _Band:
+    """Follow the ink that begins before `limit` pixels.
+
+    Args:
+        broad: pixels across of the broadest valley.
+        merge: pixels of a gap that still belongs to the line (a line drawn twice).
+        rise: of a valley's fall.
+        edge: share of its strength at which a line ends.
+    """
+    valley = _valley(colour, near, depth < limit, broad, rise)
+    window = (depth > -3) & (depth < limit)
+    strongest = np.where(window, valley, 0).max(axis=1)
+    ink = valley > np.maximum(0.5 * strongest, _CONTRAST)[:, None]
+    seed = (ink & window).argmax(axis=1)
+    # From the seed as far as the ink, short gaps closed, stays above the edge's strength.
+    index = np.arange(len(depth))
+    blank = valley <= np.maximum(edge * strongest, 0.5 * _CONTRAST)[:, None]
+    if merge > 0:
+        blank = ndimage.binary_opening(blank, np.ones((1, round(merge / _STEP) + 1), bool))
+    blank[np.arange(len(seed)), seed] = False
+    last = np.where(blank & (index > seed[:, None]), index, len(depth)).min(axis=1) - 1
+    first = np.where(blank & (index < seed[:, None]), index, -1).max(axis=1) + 1
+    inside = np.where((index >= first[:, None]) & (index <= last[:, None]), valley, 0)
+    peak = inside.max(axis=1) * (strongest > _CONTRAST)
+    core, _ = _mean_colour(colour, inside >= np.maximum(0.7 * peak, 1e-6)[:, None])
+    return _Band(valley, depth[first] - _STEP / 2, depth[last] + _STEP / 2, peak, core)
+
+
+def _valley(colour: np.ndarray, near: np.ndarray, window: np.ndarray, broad: float, rise: float) -> np.ndarray:
     """(S, D) depth of valleys up to `broad` pixels across: a one-sided black top-hat, the deepest of the channels.
 
-    A channel whose valley rises by less than half of what it fell, within the (D,) window, is a step down from the
+    A channel whose valley rises by less than a share of what it fell, within the (D,) window, is a step down from the
     paper to the figure's own colour and does not count.
     """
     size = round(broad / _STEP) + 1
@@ -193,33 +273,8 @@ def _valley(colour: np.ndarray, near: np.ndarray, window: np.ndarray, broad: flo
     right = ndimage.maximum_filter1d(lit[:, ::-1], size, axis=1, origin=(size - 1) // 2, mode="nearest")[:, ::-1]
     seen = (near & window)[..., None]
     fall, depth = (np.where(seen, high - lit, 0).max(axis=1) for high in (left, np.minimum(left, right)))
-    valley = np.where((depth > _RISE * fall)[:, None], np.minimum(left, right) - lit, 0)
+    valley = np.where((depth > rise * fall)[:, None], np.minimum(left, right) - lit, 0)
     return np.where(near, valley.max(axis=2), 0)
-
-
-def _first_run(
-    valley: np.ndarray, depth: np.ndarray, limit: float, merge: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """First and last index (S,) of the outermost run of ink that starts before `limit`, and its strength (S,).
-
-    Args:
-        merge: samples of a gap that still belongs to the line (a line drawn twice).
-    """
-    window = (depth > -3) & (depth < limit)
-    strongest = np.where(window, valley, 0).max(axis=1)
-    ink = valley > np.maximum(0.5 * strongest, _CONTRAST)[:, None]
-    seed = (ink & window).argmax(axis=1)
-    # Walk from the seed as far as the ink, gaps of `merge` closed, stays above the edge's strength.
-    index = np.arange(len(depth))
-    blank = valley <= np.maximum(_EDGE * strongest, 0.5 * _CONTRAST)[:, None]
-    if merge > 0:
-        blank = ndimage.binary_opening(blank, np.ones((1, merge + 1), bool))
-    blank[np.arange(len(seed)), seed] = False
-    after = np.where(blank & (index > seed[:, None]), index, len(depth)).min(axis=1)
-    before = np.where(blank & (index < seed[:, None]), index, -1).max(axis=1)
-    first, last = before + 1, after - 1
-    inside = (index >= first[:, None]) & (index <= last[:, None])
-    return first, last, np.where(inside, valley, 0).max(axis=1) * (strongest > _CONTRAST)
 
 
 def _bare_paper(
@@ -232,7 +287,7 @@ def _bare_paper(
     peak = apart.max(axis=1)
     full = apart > np.maximum(0.75 * peak, _CONTRAST)[:, None]
     bare = np.where(full.any(axis=1), depth[full.argmax(axis=1)] + _HALO, 0)
-    own = np.where(full.any(axis=1)[:, None], _mean_colour(colour, full), paper)
+    own = np.where(full.any(axis=1)[:, None], _smooth_colour(*_mean_colour(colour, full)), paper)
     return paper, own, ndimage.median_filter(bare, 5, mode="wrap")
 
 
@@ -253,14 +308,20 @@ def _along(values: np.ndarray, clear: np.ndarray, found: np.ndarray, width: floa
     return np.where(found, ndimage.median_filter(full, 2 * round(width) + 3, mode="wrap"), 0)
 
 
-def _mean_colour(colour: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """(S, 3) mean over the chosen (S, D), smoothed along the outline; from the nearest samples where none is chosen."""
-    weight = where.sum(axis=1).astype(np.float64)
+def _mean_colour(colour: np.ndarray, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(S, 3) mean over the chosen (S, D), 0 where none is, and (S,) how many are."""
+    count = where.sum(axis=1)
+    return np.where(where[..., None], colour, 0).sum(axis=1) / np.maximum(count, 1)[:, None], count
+
+
+def _smooth_colour(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """(S, 3) weighted mean of (S, 3) along the outline; from the nearest samples where the (S,) weight is 0."""
     if not weight.any():
-        return np.zeros((len(colour), 3))
-    total = np.where(where[..., None], colour, 0).sum(axis=1)
-    weight, total = (ndimage.gaussian_filter1d(values, 3.0, axis=0, mode="wrap") for values in (weight, total))
-    index = np.arange(len(colour))
+        return np.zeros_like(values)
+    weight = weight.astype(np.float64)
+    total = ndimage.gaussian_filter1d(values * weight[:, None], 3.0, axis=0, mode="wrap")
+    weight = ndimage.gaussian_filter1d(weight, 3.0, mode="wrap")
     good = np.flatnonzero(weight > 1e-3)
     mean = total[good] / weight[good, None]
-    return np.stack([np.interp(index, good, mean[:, c], period=len(colour)) for c in range(3)], axis=1)
+    index = np.arange(len(values))
+    return np.stack([np.interp(index, good, mean[:, c], period=len(values)) for c in range(3)], axis=1)

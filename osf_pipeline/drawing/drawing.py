@@ -20,7 +20,6 @@ from osf_pipeline.drawing.strip import ContourStrip, measure_strip
 from osf_pipeline.errors import InputDataError
 
 _SMALLEST = 64  # pixels of a figure's longer side: below, lines and joints cannot be told apart
-_MARGIN = 32  # pixels the colour is continued beyond the mask before the nearest takes over
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ def analyse(picture: Picture, figure: Figure | None, skeleton: Skeleton) -> Draw
             "nothing is left of the figure without its outline", fix="Give a mask.png that holds the whole figure."
         )
     # Grain and crayon streaks are finer than a hundredth of a figure; its patches of colour are larger.
-    fill = continued(rgb, source, keep, blur=max(2.0, 0.012 * float(np.sqrt(mask.sum()))), margin=_MARGIN)
+    fill = continued(rgb, source, keep, blur=max(2.0, 0.012 * float(np.sqrt(mask.sum()))))
     findings = (*_scaled(picture), *figure.findings, _line_found(lines[0], float(cut.contour.sum() / mask.sum())))
     return Drawing(rgb, figure.alpha, mask, cut.contour, fill, measure_strip(rgb, fill, lines[0]), skeleton, findings)
 

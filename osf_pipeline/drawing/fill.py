@@ -6,26 +6,25 @@ Belongs here: continuing a figure's colour into places that have none. Does not:
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage, sparse
-from scipy.sparse.linalg import splu
+from scipy import ndimage
 
+_SEAM_SIGMA = 2.0  # pixels over which colours meet that come from different places
 _GRAIN_SIGMA = 1.5  # pixels: grain is finer than this
 _GRAIN = 3.0  # robust standard deviations: what stands out more is a stroke, not grain
 
 
-def continued(rgb: np.ndarray, source: np.ndarray, keep: np.ndarray, *, blur: float, margin: int) -> np.ndarray:
+def continued(rgb: np.ndarray, source: np.ndarray, keep: np.ndarray, *, blur: float) -> np.ndarray:
     """Continue colour from where it is known to everywhere else.
 
-    The smoothed colour goes on harmonically (Laplace's equation, free outer border) as far as `margin` around the kept
-    pixels and from the nearest pixel beyond; the grain of the paper and the crayon, what smoothing took, is mirrored
-    at the nearest known pixel. A stroke at the border leaves no smear, since it is no source.
+    The smoothed colour of the nearest known pixel, so that stripes run on to the border; on it the grain of the paper
+    and the crayon, what smoothing took, mirrored at that pixel. A stroke at the border leaves no smear, since it is
+    no source.
 
     Args:
         rgb: (H, W, 3) float32.
         source: (H, W) bool, colour that may spread; at least one pixel.
         keep: (H, W) bool, pixels to leave as they are; a superset of `source`.
         blur: standard deviation in pixels of the smoothing.
-        margin: pixels.
 
     Returns:
         (H, W, 3) float32; `rgb` where `keep`.
@@ -34,12 +33,8 @@ def continued(rgb: np.ndarray, source: np.ndarray, keep: np.ndarray, *, blur: fl
     smooth = _smoothed(rgb, source, blur)
     fine = np.where(source[..., None], rgb - _smoothed(rgb, source, _GRAIN_SIGMA), 0)
     grain = _mirrored(fine, source, nearest)
-    base = smooth[nearest[0], nearest[1]]
-    unknown = ~keep & (ndimage.distance_transform_edt(~keep) <= margin)
-    _relax(base, unknown, source)
-    beyond = _nearest(keep | unknown)
-    filled = (base + grain)[beyond[0], beyond[1]].clip(0, 1)
-    return np.where(keep[..., None], rgb, filled).astype(np.float32)
+    base = ndimage.gaussian_filter(smooth[nearest[0], nearest[1]], (_SEAM_SIGMA, _SEAM_SIGMA, 0))
+    return np.where(keep[..., None], rgb, (base + grain).clip(0, 1)).astype(np.float32)
 
 
 def _smoothed(rgb: np.ndarray, source: np.ndarray, sigma: float) -> np.ndarray:
@@ -62,30 +57,3 @@ def _mirrored(grain: np.ndarray, source: np.ndarray, nearest: np.ndarray) -> np.
     bound = _GRAIN * np.quantile(np.abs(grain[source]), 0.25, axis=0) / 0.3186  # the quarter least disturbed by strokes
     grain = grain * (2 - np.abs(grain) / np.maximum(bound, 1e-6)).min(axis=-1, keepdims=True).clip(0, 1)
     return np.where(source[row, column][..., None], grain[row, column], 0)
-
-
-def _relax(base: np.ndarray, unknown: np.ndarray, source: np.ndarray) -> None:
-    """Solve Laplace's equation in place on the unknown pixels: fixed by sources, free at all other borders."""
-    labels, _ = ndimage.label(unknown)
-    fed = np.unique(labels[ndimage.binary_dilation(source) & unknown])
-    unknown = unknown & np.isin(labels, fed)  # elsewhere the nearest colour stays
-    count = int(unknown.sum())
-    if count == 0:
-        return
-    number = np.full(np.add(unknown.shape, 2), -1, np.int64)
-    number[1:-1, 1:-1][unknown] = np.arange(count)
-    known = np.pad(source, 1)
-    colour = np.pad(base, ((1, 1), (1, 1), (0, 0)))
-    rows, columns = (np.add(where, 1) for where in np.nonzero(unknown))
-    me = np.arange(count)
-    diagonal, right = np.zeros(count), np.zeros((count, 3))
-    entries: list[tuple[np.ndarray, np.ndarray]] = []
-    for down, along in ((-1, 0), (1, 0), (0, -1), (0, 1)):
-        beside = rows + down, columns + along
-        joined, fixed = number[beside] >= 0, known[beside]
-        diagonal += joined | fixed
-        right[fixed] += colour[beside][fixed]
-        entries.append((me[joined], number[beside][joined]))
-    i, j = (np.concatenate(part) for part in zip(*entries, strict=True))
-    matrix = (sparse.diags(diagonal) - sparse.coo_matrix((np.ones(len(i)), (i, j)), (count, count))).tocsc()
-    base[unknown] = splu(matrix, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True}).solve(right)
