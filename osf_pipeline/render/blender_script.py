@@ -137,6 +137,25 @@ def zoom(path: Path, fps: int) -> None:
             camera.keyframe_insert("lens" if key == "angle_y" else key, frame=round(float(time) * fps))
 
 
+def show_as_rendered() -> None:
+    """Let the scene that Python sees be the one that is rendered: the same objects, modifiers and subdivision."""
+    scene, layer = bpy.context.scene, bpy.context.view_layer
+    scene.render.simplify_subdivision = scene.render.simplify_subdivision_render
+    for thing in layer.objects:
+        thing.hide_viewport = thing.hide_render
+        thing.hide_set(False)
+        for modifier in thing.modifiers:
+            modifier.show_viewport = modifier.show_render
+            if hasattr(modifier, "render_levels"):
+                modifier.levels = modifier.render_levels
+    for collection in bpy.data.collections:
+        collection.hide_viewport = collection.hide_render
+    left = [layer.layer_collection]
+    while left:
+        left[0].hide_viewport = False
+        left.extend(left.pop(0).children)
+
+
 def meshes() -> tuple[list[bpy.types.Object], set[bpy.types.Object]]:
     """Mesh objects that are rendered, by name, and those among them that instances show."""
     shown = [(i.object.original, i.is_instance) for i in bpy.context.evaluated_depsgraph_get().object_instances]
@@ -204,7 +223,8 @@ def store(mesh: bpy.types.Mesh, name: str, kind: str, domain: str, values: np.nd
 class Track:
     """Carries where an object's vertices were and will be into its evaluated mesh, after all its modifiers.
 
-    A mesh beside the scene holds both, and a modifier at the end of the stack copies them by vertex index.
+    A mesh beside the scene holds both, and a modifier at the end of the stack copies them by vertex index. It copies
+    zeros where numbers of vertices differ, which says that the motion is not known.
     """
 
     def __init__(self, thing: bpy.types.Object) -> None:
@@ -218,6 +238,12 @@ class Track:
         source.inputs["Object"].default_value = self.other
         index = tree.nodes.new("GeometryNodeInputIndex")
         geometry = tree.nodes.new("NodeGroupInput").outputs[0]
+        same = tree.nodes.new("ShaderNodeMath")
+        same.operation, same.inputs[2].default_value = "COMPARE", 0.5
+        for slot, mesh in zip(same.inputs, (geometry, source.outputs["Geometry"]), strict=False):
+            count = tree.nodes.new("GeometryNodeAttributeDomainSize")
+            tree.links.new(mesh, count.inputs["Geometry"])
+            tree.links.new(count.outputs["Point Count"], slot)
         for name in (BEFORE, AFTER):
             value = tree.nodes.new("GeometryNodeInputNamedAttribute")
             value.data_type, value.inputs["Name"].default_value = "FLOAT_VECTOR", name
@@ -229,7 +255,11 @@ class Track:
             tree.links.new(value.outputs["Attribute"], sample.inputs["Value"])
             tree.links.new(index.outputs[0], sample.inputs["Index"])
             tree.links.new(geometry, keep.inputs["Geometry"])
-            tree.links.new(sample.outputs["Value"], keep.inputs["Value"])
+            known = tree.nodes.new("ShaderNodeVectorMath")
+            known.operation = "SCALE"
+            tree.links.new(sample.outputs["Value"], known.inputs[0])
+            tree.links.new(same.outputs[0], known.inputs["Scale"])
+            tree.links.new(known.outputs["Vector"], keep.inputs["Value"])
             geometry = keep.outputs["Geometry"]
         tree.links.new(geometry, tree.nodes.new("NodeGroupOutput").inputs[0])
         thing.modifiers.new("osf_track", "NODES").node_group = tree
@@ -245,7 +275,7 @@ class Track:
         return local.reshape(-1, 3) @ matrix[:3, :3].T + matrix[:3, 3]
 
     def set(self, before: np.ndarray, now: np.ndarray, after: np.ndarray) -> None:
-        """Hand over the (V, 3) neighbours; zeros say that they do not match."""
+        """Hand over the (V, 3) neighbours."""
         same = len(before) == len(now) == len(after)
         if len(self.mesh.vertices) != len(now):
             self.mesh.clear_geometry()
@@ -283,7 +313,7 @@ def complete(objects: list[bpy.types.Object]) -> None:
             raise SystemExit(f"object {thing.name} is linked from another file: make it local")
         if not thing.data.uv_layers:
             layer = thing.data.uv_layers.new()
-            layer.uv.foreach_set("vector", np.tile(np.float32([0, 1]), len(layer.uv)))  # 0, 0 with v down
+            layer.uv.foreach_set("vector", np.tile([0.0, 1.0], len(layer.uv)).astype(np.float32))  # 0, 0 with v down
         if not thing.material_slots:
             thing.data.materials.append(None)
         for slot in thing.material_slots:
@@ -519,6 +549,7 @@ def camera_entry(frame_matrix: np.ndarray) -> dict[str, Any]:
 
 def main(job: dict[str, Any]) -> None:
     open_scene(job)
+    show_as_rendered()
     glb, folder = "glb" in job, Path(job["folder"])
     objects, instanced = meshes()
     complete(objects)

@@ -181,12 +181,16 @@ bpy.ops.mesh.primitive_cube_add(size=1.5)
 body = bpy.context.object
 body.name = "Body"
 body.modifiers.new("round", "SUBSURF").render_levels = 3
-body.modifiers["round"].levels = 3
+body.modifiers["round"].levels = 1
 for name, above in (("low", False), ("high", True)):
     chosen = [v.index for v in body.data.vertices if (v.co.z > 0) == above]
     body.vertex_groups.new(name=name).add(chosen, 1.0, "REPLACE")
 twist = body.modifiers.new("twist", "SIMPLE_DEFORM")
 twist.deform_method, twist.deform_axis = "TWIST", "Z"
+bpy.ops.mesh.primitive_uv_sphere_add(radius=0.3, location=(1.1, -1.0, 0.8))
+bpy.context.object.name, bpy.context.object.hide_viewport = "Hidden in the viewport", True
+bpy.ops.mesh.primitive_cone_add(location=(-1.1, -1.0, 0.8))
+bpy.context.object.name, bpy.context.object.hide_render = "Not rendered", True
 lens = bpy.data.cameras.new("Camera")
 lens.type, lens.ortho_scale = "ORTHO", 3.0
 scene.camera = bpy.data.objects.new("Camera", lens)
@@ -216,10 +220,12 @@ def test_a_blend_of_the_users_own_gets_exact_motion(tmp_path: Path) -> None:
     for command in (blender.command(script, str(blend)), blender.command(SCRIPT, str(job))):
         subprocess.run(command, check=True, capture_output=True, timeout=300)
     shot = load_yaml(str(folder / "shot.yaml"), ShotConfig)
-    assert (shot.objects, shot.parts) == ({1: "Body"}, {1: "Body/high", 2: "Body/low"})
+    assert shot.objects == {1: "Body", 2: "Hidden in the viewport"}
+    assert shot.parts == {1: "Body/high", 2: "Body/low", 3: "Hidden in the viewport"}
     before, now = (load(str(folder / f"user.{frame:04d}.exr"), shot, frame, (160, 120)) for frame in (2, 3))
     inside = ndimage.binary_erosion(now["object_id"][0] == 1, iterations=4)
     assert set(np.unique(now["part_id"][0, inside])) == {1, 2}
+    assert set(np.unique(now["object_id"])) == {0, 1, 2}
     y, x = np.nonzero(inside)
     place = [y - now["motion"][1, inside], x - now["motion"][0, inside]]
     rest = np.stack([ndimage.map_coordinates(plane, place, order=1) for plane in before["rest_position"]])
