@@ -16,10 +16,8 @@ from osf_pipeline.render.scene import Scene
 
 SUPERSAMPLE = 3
 """Samples a pixel and axis behind the filtered colour."""
-
-
-SAMPLES_AT_ONCE = 1 << 16
-"""Samples that are coloured together: few enough for a processor's cache, and memory does not grow with the picture."""
+SAMPLES_AT_ONCE = 1 << 17
+"""Samples that are worked on together: few enough for a processor's cache; memory does not grow with their number."""
 
 
 @dataclass(frozen=True)
@@ -68,10 +66,21 @@ def render_frame(
     now = Posed(scene, frame, width, height)
     before = None if previous is None else Posed(scene, previous, width, height)
     after = None if following is None else Posed(scene, following, width, height)
-    centre = now.cast()
+    rows = max(1, SAMPLES_AT_ONCE // (supersample**2 * width))
+    bands = [
+        _band(now, before, after, slice(top, min(top + rows, height)), supersample) for top in range(0, height, rows)
+    ]
+    buffers = {name: np.concatenate([band[name] for band in bands], axis=1) for name in bands[0]}
+    return Frame(buffers, supersample, now, before, after)
+
+
+def _band(
+    now: Posed, before: Posed | None, after: Posed | None, band: slice, supersample: int
+) -> dict[str, np.ndarray]:
+    """All buffers of some rows of the picture."""
+    scene = now.scene
+    centre = now.cast(1, band)
     surface = _Surface(now, centre)
-    row, column = np.divmod(centre.index, width)
-    here = np.stack([column, row], axis=1).astype(np.float64)
     values: dict[str, np.ndarray] = {
         "depth": now.view.project(surface.position)[1][:, None],
         "normal": surface.normal @ now.view.camera.rotation.T,
@@ -85,6 +94,8 @@ def render_frame(
         values["uv"] = np.einsum("nk,nkc->nc", centre.weights, scene.uv[centre.face])
     if scene.light is not None and scene.light.shadows != "off":
         values["shadow"] = surface.lit[:, None]
+    row, column = np.divmod(centre.index, now.view.width)
+    here = np.stack([column, row + band.start], axis=1).astype(np.float64)
     for name, other, sign in (("motion", before, 1), ("motion_next", after, -1)):
         step, valid = np.zeros_like(here), np.zeros(len(here), bool)
         if other is not None:
@@ -96,7 +107,10 @@ def render_frame(
         name: centre.scatter(value.astype(GBUFFER[name].dtype), GBUFFER[name].background)
         for name, value in values.items()
     }
-    return Frame({"color": _color(now, supersample), **buffers}, supersample, now, before, after)
+    samples = now.cast(supersample, band)
+    color = _Surface(now, samples).color
+    alpha = np.ones((len(color), 1))
+    return {"color": samples.mean(np.concatenate([color, alpha], axis=1)).astype(GBUFFER["color"].dtype), **buffers}
 
 
 class _Surface:
@@ -138,20 +152,6 @@ class _Surface:
         if light is None:
             return self.albedo
         return self.albedo * light(self.normal, self.lit if light.shadows == "cast" else None)
-
-
-def _color(now: Posed, supersample: int) -> np.ndarray:
-    """(4, y, x) filtered premultiplied colour, made band by band."""
-    width, height = now.view.width, now.view.height
-    color = np.zeros((GBUFFER["color"].count, height, width), GBUFFER["color"].dtype)
-    step = max(1, SAMPLES_AT_ONCE // (supersample**2 * width))
-    for top in range(0, height, step):
-        band = slice(top, min(top + step, height))
-        hits = now.cast(supersample, band)
-        shaded = _Surface(now, hits).color
-        rgba = np.concatenate([shaded, np.ones((len(shaded), 1))], axis=1)
-        color[:, band] = hits.mean(rgba)
-    return color
 
 
 def box_filter(samples: np.ndarray, supersample: int) -> np.ndarray:

@@ -40,7 +40,7 @@ class Hits:
 
     def interpolate(self, faces: np.ndarray, values: np.ndarray) -> np.ndarray:
         """(N, C) of per-vertex `values` (V, C)."""
-        return np.einsum("nk,nkc->nc", self.weights, values[faces[self.face]])
+        return np.einsum("nk,nkc->nc", self.weights, values.take(faces.take(self.face, axis=0), axis=0))
 
     def scatter(self, values: np.ndarray, background: float = 0) -> np.ndarray:
         """(N,) or (N, C) onto the sample grid: (rows, columns) or (C, rows, columns)."""
