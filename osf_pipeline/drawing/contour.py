@@ -98,13 +98,18 @@ def find_line(rgb: np.ndarray, mask: np.ndarray, outline: Outline) -> Line:
     broad = max(_BROAD * width, 3.0)
     paper, own, bare = _bare_paper(colour, near, depth, max(limit, _RIM))
 
-    band = _follow(colour, near, depth, limit, broad, 0.5 * width + 0.5)
+    merge = 0.5 * width + 0.5
+    band = _follow(colour, near, depth, limit, broad, merge)
     strong = band.peak[band.peak > _CONTRAST]
     clear = (band.peak > _CONTRAST) & (band.width < broad)
     clear &= band.peak > (_FAINT * np.median(strong) if len(strong) else 0)
-    if clear.any():  # with the pen known, it is seen on dark colours too
+    fade = 0.0
+    if clear.any():
+        foot = _follow(colour, near, depth, limit, broad, merge, edge=_FOOT)
+        fade = float(np.quantile((foot.end - band.end)[clear], 0.25))
+        # With the pen known, it is seen on dark colours too.
         pen = np.median(band.core[clear], axis=0)
-        loose = _follow(colour, near, depth, limit, broad, 0.5 * width + 0.5, rise=0)
+        loose = _follow(colour, near, depth, limit, broad, merge, rise=0)
         near_pen = np.linalg.norm(loose.core - pen, axis=1) < _SAME_PEN * np.linalg.norm(paper - pen, axis=1)
         dark = ~clear & near_pen & (loose.peak > _CONTRAST) & (np.abs(loose.width - width) < 0.6 * width)
         band, clear = band.where(~dark, loose), clear | dark
@@ -112,8 +117,6 @@ def find_line(rgb: np.ndarray, mask: np.ndarray, outline: Outline) -> Line:
     outer = _along(-band.start, clear, found, width)
     inner = _along(band.end, clear, found, width)
 
-    foot = _follow(colour, near, depth, limit, broad, 0.5 * width + 0.5, edge=_FOOT)
-    fade = float(np.quantile((foot.end - band.end)[clear], 0.25)) if clear.any() else 0.0
     cut = np.where(found, inner.clip(0) + fade + _HALO, bare)
     cut = ndimage.gaussian_filter1d(ndimage.maximum_filter1d(cut, 3, mode="wrap"), 1.0, mode="wrap")
 

@@ -38,12 +38,15 @@ class Scan:
         return Picture(self.rgb, None, (width, height))
 
 
-def scan(*, pen: float = 5.0, colour: np.ndarray | None = None, gap: int = 0, shade: float = 0.15) -> Scan:
+def scan(
+    *, pen: float = 5.0, colour: np.ndarray | None = None, bare_head: bool = False, gap: int = 0, shade: float = 0.15
+) -> Scan:
     """Draw it.
 
     Args:
         pen: width of the line in pixels.
         colour: of the body; bare paper when None.
+        bare_head: leave the head paper.
         gap: pixels of the outline left open at the right.
         shade: how much darker the light is on the right.
     """
@@ -56,7 +59,8 @@ def scan(*, pen: float = 5.0, colour: np.ndarray | None = None, gap: int = 0, sh
     line = (np.abs(inside) <= pen / 2) & ~((np.abs(y - 175) < gap / 2) & (x > 100))
     stroke = (np.abs(y - 190) <= pen / 2) & (inside <= 0) & (x <= 110)
     eye = np.hypot(x - 92, y - 62) <= 4
-    beneath = np.where((inside <= 0)[..., None], PAPER if colour is None else colour, PAPER)
+    coloured = (inside <= 0) & ((y > 110) | (not bare_head))
+    beneath = np.where(coloured[..., None], PAPER if colour is None else colour, PAPER)
     inked = np.where((line | stroke | arm | eye)[..., None], INK, beneath)
     light = 1 - shade * x / width
     grain = np.random.default_rng(3).normal(0, 0.008, (height, width, 1))

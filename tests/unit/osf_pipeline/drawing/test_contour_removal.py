@@ -51,6 +51,17 @@ def test_the_line_is_measured_and_taken_away(pen: float, colour: np.ndarray | No
     assert line.ink[line.found].mean(axis=0) == pytest.approx(INK * 0.92, abs=0.15)
 
 
+def test_a_pen_known_elsewhere_is_seen_on_dark_colour() -> None:
+    teal = np.array([0.3, 0.42, 0.48])
+    drawn = scan(colour=teal, bare_head=True)
+    (line, *_), cut, fill = remove(drawn)
+    body = drawn.line & ~drawn.stroke & ~ndimage.binary_dilation(drawn.arm, iterations=12)
+    body[:120] = False
+    assert cut.contour[body].mean() > 0.97
+    assert np.abs(fill[body] - 0.92 * teal).max(axis=1).mean() < 0.08
+    assert line.cut[line.found].max() < 14
+
+
 def test_all_else_keeps_its_pixels() -> None:
     drawn = scan(colour=ORANGE)
     _, cut, fill = remove(drawn)
