@@ -20,6 +20,7 @@ import fsspec
 import numpy as np
 
 from osf_pipeline.character.character import ARRAYS, CARD, TEXTURE, Character
+from osf_pipeline.character.stage import built_characters, character_folder
 from osf_pipeline.delivery.preview import thumbnail
 from osf_pipeline.errors import RequestError
 from osf_pipeline.execution import Execution, Json, Progress, executor
@@ -34,9 +35,8 @@ from osf_pipeline.results import StageResult
 from osf_pipeline.scenes import Actor, SceneConfig, read_scene, scenes_of, write_scene
 from osf_pipeline.shots import FrameRange, shards
 from osf_pipeline.store.claim import hold
-from osf_pipeline.store.files import names, read_json, take, write_json
+from osf_pipeline.store.files import read_json, take, write_json
 from osf_pipeline.store.identity import identity
-from osf_pipeline.store.version import CURRENT
 
 KIND = "renders"
 STAGE_VERSION = 1
@@ -124,7 +124,7 @@ def render_scenes(
     if not scenes_of(layout, character):
         for name in motions:
             write_scene(layout, f"{character}_{name}", SceneConfig(actors=(Actor(character=character, motion=name),)))
-    built = set(known_characters(layout))
+    built = set(built_characters(layout))
     return [
         render_shot(layout, shot, execution, progress)
         for shot in scenes_of(layout, character)
@@ -183,27 +183,6 @@ class Cast:
             },
             "motions": {name: _hash(clip) for name, clip in self.motions.items()},
         }
-
-
-def known_characters(layout: Layout) -> list[str]:
-    """Names of the characters that are built."""
-    folder = join(layout.root, "characters")
-    return [name for name in names(folder, "directory") if exists(join(folder, name, CURRENT))]
-
-
-def character_folder(layout: Layout, name: str) -> str:
-    """Folder of the current version of a character.
-
-    Raises:
-        RequestError: when it is not built yet; lists those that are.
-    """
-    pointer = read_json(join(layout.character(name), CURRENT))
-    if pointer is None:
-        known = ", ".join(known_characters(layout)) or "none"
-        raise RequestError(
-            "unknown character", character=name, fix=f"Characters found: {known}. `osf character {name}` builds one."
-        )
-    return join(layout.character(name), str(pointer["id"]))
 
 
 def _load(
