@@ -279,7 +279,7 @@ def random_body(rng: np.random.Generator) -> Body:
     bend = float(rng.normal(0, 6))
     arms = []
     for number in range(count):
-        place = 0.12 + 0.24 * number if count > 1 else 0.11
+        place = 0.12 + 0.24 * number if count > 1 else 0.11 if long_neck else 0.2
         angle = np.array([-22.0, 12.0, 46.0])[number] if count > 1 else droop
         suffix = str(number + 1) if count > 1 else ""
         for side in (-1, 1):

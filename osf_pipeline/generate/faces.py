@@ -20,9 +20,9 @@ OPAQUE = Medium(0.02, 0.02, 0.03, 0, 0, 0)
 class Face:
     """Draws on the head whose centre and half axes are `face`; u runs right, v down, 1 at its border.
 
-    Eyes: dots .2, ovals with a light .3, round with pupils .22, closed .12, one eye .06, glasses over any .12.
-    Noses: none .25, dot .2, line .2, triangle .2, muzzle .15 (creatures: muzzle or triangle mostly).
-    Mouths: smile .32, open .2, cat's .14, straight .08, fang .1, small o .08, grin .08.
+    Eyes: dots .22, ovals with a light .34, round with pupils .24, closed .14, and creatures' single eye .06; glasses
+    over .12 of them. Persons' noses: none .3, dot .25, line .3, hook .15; creatures' snout .8, pale muzzle .45.
+    Mouths: smile .32, open .2, cat's .14, straight .08, fang .1, small o .08, grin .08; creatures' are cat's by .75.
     """
 
     def __init__(self, canvas: Canvas, face: np.ndarray, hand: Hand, width: float, rng: np.random.Generator) -> None:
@@ -50,7 +50,7 @@ class Face:
     def person(self, cheek: str) -> None:
         rng = self.rng
         apart, level = float(rng.uniform(0.34, 0.44)), float(rng.uniform(-0.08, 0.12))
-        self._eyes(apart, level)
+        self._eyes(apart, level, one=False)
         kind = int(rng.choice(4, p=(0.3, 0.25, 0.3, 0.15)))
         v = level + float(rng.uniform(0.2, 0.28))
         if kind == 1:
@@ -112,9 +112,9 @@ class Face:
         for u in np.linspace(-0.28, 0.28, int(rng.integers(3, 6))).tolist():
             self.line([(u, 0.38), (u, 0.62)], 0.8)
 
-    def _eyes(self, apart: float, level: float) -> None:
+    def _eyes(self, apart: float, level: float, *, one: bool = True) -> None:
         rng = self.rng
-        kind = int(rng.choice(5, p=(0.22, 0.34, 0.24, 0.14, 0.06)))
+        kind = int(rng.choice(5, p=(0.22, 0.34, 0.24, 0.14, 0.06) if one else (0.24, 0.36, 0.25, 0.15, 0)))
         size = float(rng.uniform(0.85, 1.25))
         if kind == 4:
             self.oval(0, level, 0.3 * size, 0.3 * size, "#ffffff")
