@@ -7,6 +7,7 @@ Belongs here: colours, the order of painting, the files. Does not: the outlines 
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -26,6 +27,8 @@ from osf_pipeline.sample.fox import Points, mirrored
 from osf_pipeline.sample.hand import Hand
 from osf_pipeline.sample.noise import smoothstep
 from osf_pipeline.store.files import write_bytes
+
+Side = Callable[[Points], Points]
 
 SEED = 7
 
@@ -73,9 +76,12 @@ def write_original(folder: str) -> None:
 def original() -> Artwork:
     """The fox, 1000 x 1300 pixels."""
     picture = _Fox()
-    picture.legs()
+    picture.leg(_same, picture.limbs["right_leg"])
+    picture.leg(mirrored, picture.limbs["left_leg"])
     picture.coat()
-    picture.arms()
+    picture.arm(_same, fox.RIGHT_ARM, picture.limbs["right_arm"])
+    picture.arm(mirrored, fox.LEFT_ARM, picture.limbs["left_arm"])
+    picture.lines(fox.SLEEVE_FOLDS, 5)
     picture.scarf()
     picture.head()
     fill = bleed(np.clip(encode_srgb(picture.canvas.color), 0, 1), picture.mask, 4)
@@ -120,6 +126,10 @@ class _Fox:
             self.canvas.shade(laid, SHADE, 0.35 * shade, (34, 22), 12)
         return laid
 
+    def patch(self, polygon: np.ndarray, color: str, clip: Cover, shaky: float, spacing: float = 40) -> None:
+        """A piece of a pattern on what is painted already."""
+        self.canvas.area([unsteady(polygon, shaky, spacing, self.rng)], color, SOFT, clip.full(self.size))
+
     def edge(self, points: Points | np.ndarray, width: float = 7.5, clip: Cover | None = None) -> None:
         """Draw a closed outline, where it lies within the figure."""
         ring = points if isinstance(points, np.ndarray) else _curve(points)
@@ -136,28 +146,20 @@ class _Fox:
 
     # --- layers ---------------------------------------------------------------------------------------------------
 
-    def legs(self) -> None:
-        for flip in (False, True):
-
-            def side(points: Points, flip: bool = flip) -> Points:
-                return mirrored(points) if flip else points
-
-            leg = self.limbs["left_leg" if flip else "right_leg"]
-            skin = self.area(leg, STOCKING, SOFT)
-            for y in range(930, 1110, 46):
-                band = np.array([(300, y), (400, y + 7), (500, y), (500, y + 22), (400, y + 29), (300, y + 22)], float)
-                if flip:
-                    band[:, 0] = 1000 - band[:, 0]
-                    band = band[::-1]
-                self.canvas.area([unsteady(band, 1.1, 60, self.rng)], BAND, SOFT, skin.full(self.size))
-            self.canvas.shade(skin, SHADE, 0.75, (0, -60), 16)
-            boot = self.area(side(fox.RIGHT_BOOT), BOOT)
-            self.area(side(fox.RIGHT_SOLE), SOLE, clip=boot, shade=0)
-            self.canvas.line(side(fox.RIGHT_SOLE)[-4:] if flip else side(fox.RIGHT_SOLE)[:4], 5, BRUSH, self.within)
-            self.lines(tuple(map(side, fox.LACES)), 5.5, color="#f4dfba")
-            self.area(side(fox.RIGHT_BOOT_CUFF), CREAM, SOFT, shade=0.4)
-            self.edge(side(fox.RIGHT_BOOT_CUFF), 6.5)
-            self.fleece(side(((362, 1092), (384, 1098), (408, 1097), (432, 1092))))
+    def leg(self, side: Side, leg: np.ndarray) -> None:
+        """Stocking, boot and its cuff; `side` brings what is drawn for the right to the leg's side."""
+        skin = self.area(leg, STOCKING, SOFT)
+        for y in range(930, 1110, 46):
+            band = side(((300, y), (400, y + 7), (500, y), (500, y + 22), (400, y + 29), (300, y + 22)))
+            self.patch(np.array(band, float), BAND, skin, 1.1, 60)
+        self.canvas.shade(skin, SHADE, 0.75, (0, -60), 16)
+        boot = self.area(side(fox.RIGHT_BOOT), BOOT)
+        self.area(side(fox.RIGHT_SOLE), SOLE, clip=boot, shade=0)
+        self.canvas.line(side(fox.RIGHT_SOLE[:4]), 5, BRUSH, self.within)
+        self.lines(tuple(map(side, fox.LACES)), 5.5, color="#f4dfba")
+        self.area(side(fox.RIGHT_BOOT_CUFF), CREAM, SOFT, shade=0.4)
+        self.edge(side(fox.RIGHT_BOOT_CUFF), 6.5)
+        self.fleece(side(((362, 1092), (384, 1098), (408, 1097), (432, 1092))))
 
     def coat(self) -> None:
         coat = self.area(fox.COAT, COAT)
@@ -168,9 +170,7 @@ class _Fox:
             y = 906 - 0.00098 * (x - 500) ** 2
             size = 8.5 if k % 2 else 6
             diamond = np.array([(x, y - size), (x + 0.8 * size, y), (x, y + size), (x - 0.8 * size, y)])
-            self.canvas.area(
-                [unsteady(diamond, 0.5, 12, self.rng)], STRIPE if k % 2 else COAT, SOFT, coat.full(self.size)
-            )
+            self.patch(diamond, STRIPE if k % 2 else COAT, coat, 0.5, 12)
         for pocket in fox.POCKETS:
             self.area(pocket, "#4f8a8f", SOFT, shade=0.35)
             self.canvas.line(pocket, 6, BRUSH, self.within, taper=(0.1, 0.1))
@@ -181,7 +181,7 @@ class _Fox:
         self.canvas.shade(coat, SHADE, 0.9, (0, -36), 14)
         self.lines((fox.COAT_EDGE,), 7)
         self.lines((fox.COAT_SEAM,), 3)
-        self.lines(fox.FOLDS[:6], 5)
+        self.lines(fox.COAT_FOLDS, 5)
         self.edge(fox.COAT, 8)
         for x, y in fox.TOGGLES:
             self.lines((((x - 40, y - 1, 1), (x, y + 2, 1), (x + 34, y - 1, 1)),), 6, color="#f1ddb6")
@@ -190,48 +190,30 @@ class _Fox:
             self.area(toggle, WOOD, SOFT, shade=0.6)
             self.edge(toggle, 4.5)
 
-    def arms(self) -> None:
-        for flip in (False, True):
-
-            def side(points: Points, flip: bool = flip) -> Points:
-                return mirrored(points) if flip else points
-
-            arm = self.limbs["left_arm" if flip else "right_arm"]
-            sleeve = self.area(arm, COAT)
-            spine = fox.LEFT_ARM if flip else fox.RIGHT_ARM
-            curve = spline(np.array(spine, float))
-            for k, color in ((44, LINING), (47, STRIPE), (50, LINING)):
-                at, to = curve[k], curve[k + 2]
-                across = np.array([-(to - at)[1], (to - at)[0]]) / np.linalg.norm(to - at)
-                band = np.stack([at - 70 * across, at + 70 * across, to + 70 * across, to - 70 * across])
-                self.canvas.area([unsteady(band, 0.7, 40, self.rng)], color, SOFT, sleeve.full(self.size))
-            # The sleeve's line comes out of the shoulder and closes nowhere.
-            clear = smoothstep(50, 95, np.hypot(self._x - spine[0][0], self._y - spine[0][1] + 14))
-            ring = unsteady(arm, 0.5, 50, self.rng)[::5]
-            self.canvas.line(
-                np.concatenate([ring, ring[:1]]), 8, BRUSH, (self.within * clear).astype(np.float32), taper=(0, 0)
-            )
-            mitten = self.area(side(fox.RIGHT_MITTEN), MITTEN)
-            self.edge(side(fox.RIGHT_MITTEN), 7)
-            self.snowflake(800 if not flip else 0, mitten, flip)
-            self.area(side(fox.RIGHT_CUFF), CREAM, SOFT, shade=0.45)
-            self.edge(side(fox.RIGHT_CUFF), 6.5)
-            self.fleece(side(((200, 774), (218, 794), (236, 816))))
-        self.lines(fox.FOLDS[6:], 5)
-
-    @property
-    def _x(self) -> np.ndarray:
-        return np.arange(fox.WIDTH, dtype=np.float32)[None]
-
-    @property
-    def _y(self) -> np.ndarray:
-        return np.arange(fox.HEIGHT, dtype=np.float32)[:, None]
-
-    def snowflake(self, _: float, clip: Cover, flip: bool) -> None:
-        x, y = (1000 - 182, 838) if flip else (182, 838)
+    def arm(self, side: Side, spine: Points, arm: np.ndarray) -> None:
+        """Sleeve with its braid, mitten and cuff."""
+        sleeve = self.area(arm, COAT)
+        curve = spline(np.array(spine, float))
+        for k, color in ((44, LINING), (47, STRIPE), (50, LINING)):
+            at, to = curve[k], curve[k + 2]
+            across = np.array([-(to - at)[1], (to - at)[0]]) / np.linalg.norm(to - at)
+            band = np.stack([at - 70 * across, at + 70 * across, to + 70 * across, to - 70 * across])
+            self.patch(band, color, sleeve, 0.7)
+        # The sleeve's line comes out of the shoulder and closes nowhere.
+        down, right = np.ogrid[: fox.HEIGHT, : fox.WIDTH]
+        clear = smoothstep(50, 95, np.hypot(right - spine[0][0], down - spine[0][1] + 14))
+        ring = unsteady(arm, 0.5, 50, self.rng)[::5]
+        inside = (self.within * clear).astype(np.float32)
+        self.canvas.line(np.concatenate([ring, ring[:1]]), 8, BRUSH, inside, taper=(0, 0))
+        mitten = self.area(side(fox.RIGHT_MITTEN), MITTEN)
+        self.edge(side(fox.RIGHT_MITTEN), 7)
+        ((x, y),) = side(fox.SNOWFLAKE)
         for turn in (0.2, 0.2 + np.pi / 3, 0.2 + 2 * np.pi / 3):
             dx, dy = 22 * np.cos(turn), 22 * np.sin(turn)
-            self.lines((((x - dx, y - dy, 0.8), (x, y, 1.1), (x + dx, y + dy, 0.8)),), 5, clip, color=CREAM)
+            self.lines((((x - dx, y - dy, 0.8), (x, y, 1.1), (x + dx, y + dy, 0.8)),), 5, mitten, color=CREAM)
+        self.area(side(fox.RIGHT_CUFF), CREAM, SOFT, shade=0.45)
+        self.edge(side(fox.RIGHT_CUFF), 6.5)
+        self.fleece(side(((200, 774), (218, 794), (236, 816))))
 
     def fleece(self, points: Points) -> None:
         """Little curls of wool."""
@@ -243,7 +225,7 @@ class _Fox:
         end = self.area(fox.SCARF_END, SCARF, shade=0.6)
         for y in (668, 716, 752):
             band = np.array([(500, y), (560, y + 8), (620, y), (620, y + 18), (560, y + 26), (500, y + 18)], float)
-            self.canvas.area([unsteady(band, 1, 40, self.rng)], STRIPE, SOFT, end.full(self.size))
+            self.patch(band, STRIPE, end, 1)
         self.edge(fox.SCARF_END, 7)
         for x in range(530, 600, 11):
             self.lines((((x, 786, 1), (x - 2, 800, 1), (x + 1, 814, 0.6)),), 6.5, color=SCARF)
@@ -251,13 +233,13 @@ class _Fox:
         wrap = self.area(fox.SCARF, SCARF, shade=0.6)
         for x in (404, 452, 640):
             band = np.array([(x, 480), (x + 20, 480), (x + 34, 640), (x + 12, 640)], float)
-            self.canvas.area([unsteady(band, 1, 40, self.rng)], STRIPE, SOFT, wrap.full(self.size))
+            self.patch(band, STRIPE, wrap, 1)
         self.canvas.shade(wrap, SHADE, 1.0, (0, -38), 13)
         self.lines(fox.SCARF_FOLDS, 5)
         self.edge(fox.SCARF, 8)
         knot = self.area(fox.SCARF_KNOT, SCARF, shade=0.6)
         band = np.array([(560, 540), (584, 540), (578, 650), (556, 650)], float)
-        self.canvas.area([unsteady(band, 1, 40, self.rng)], STRIPE, SOFT, knot.full(self.size))
+        self.patch(band, STRIPE, knot, 1)
         self.edge(fox.SCARF_KNOT, 7.5)
 
     def head(self) -> None:
@@ -289,6 +271,10 @@ class _Fox:
         self.area(fox.NOSE, "#3a272b", SOFT, shade=0)
         self.area(ellipse(490, 447, 11, 4.5, angle=-0.15), "#f3e3dc", SOFT, shade=0)
         self.lines(fox.MOUTH, 6)
+
+
+def _same(points: Points) -> Points:
+    return points
 
 
 def _curve(points: Points) -> np.ndarray:

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from osf_pipeline.color import encode_srgb
+from osf_pipeline.render.frame import render_frame
 from osf_pipeline.sample.contours import Contours
-from osf_pipeline.sample.hand import SAMPLE_HAND, Hand, draw_line
+from osf_pipeline.sample.hand import REFERENCE_WIDTH, SAMPLE_HAND, Hand, draw_line
+from osf_pipeline.sample.make import SampleRequest, keyframe_scene, styled_truth
 from osf_pipeline.sample.paint import linear
 
 STEADY = Hand(swell=0, tremor=0, limits=(1, 9), darkness=1, fade=0, stray=0, dry=0, bare=0, second=0, overshoot=0)
@@ -70,6 +72,18 @@ def test_a_second_stroke_lies_within_the_first() -> None:
     sketchy = replace(STEADY, second=1.2, second_offset=2, second_rare=-9, second_darkness=0.6)
     assert drawn(STEADY)[3][deep].max() < 0.05
     assert drawn(sketchy)[3][deep].mean() > 0.03
+
+
+def test_the_styled_truth_of_a_frame_can_have_any_hand() -> None:
+    frame = render_frame(keyframe_scene(SampleRequest(width=SIZE, height=SIZE)), 0, (SIZE, SIZE))
+    width = SIZE / REFERENCE_WIDTH
+    own, given = styled_truth(frame, 0), styled_truth(frame, 0, {1: SAMPLE_HAND}, width)
+    other, none = styled_truth(frame, 0, {1: STEADY}, 4 * width), styled_truth(frame, 0, {})
+    for name in own:
+        np.testing.assert_array_equal(own[name], given[name])
+    assert other["line.A"].sum() > 2 * own["line.A"].sum()
+    assert not none["line.A"].any()
+    np.testing.assert_array_equal(none["A"], own["fill.A"])
 
 
 def test_tooth_and_rough_break_the_line_up() -> None:
