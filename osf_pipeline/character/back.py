@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import ndimage, signal
-from scipy.cluster.vq import kmeans2
 from skimage.transform import resize
 
 from osf_pipeline.character.bones import HEAD, DrawnBone
 from osf_pipeline.color import lab
 
-COLORS = 6
-"""Colours a drawing is sorted into, before alike ones are joined."""
-
-ALIKE = 18.0
+ALIKE = 24.0
 """Distance in CIE Lab below which two colours are one."""
+
+BIN, RARE = 6.0, 0.002
+"""CIE Lab units in which colours are counted, and the share of the figure below which a colour is none of its own."""
 
 BAND = 0.03
 """Breadth of the band along the outline whose regions go on behind, over the figure's longer side."""
@@ -59,12 +58,12 @@ def paint_back(
     kept = _regions(front, mask, depth, mask & (depth <= max(BAND * longer, line)), line)
     label = _nearest(front, kept)
     head = head_region & mask
-    painted = _painted(fill, label, mask, longer)
+    painted = _painted(fill, front, label, mask, longer)
     darker = _lab(painted)[..., 0] - _lab(fill)[..., 0] > DARKER
     features = head & darker & (depth > max(BAND * longer, 2 * line))
     if features.sum() > FEATURES * head.sum():
         label = _hair(label, head, bones, depth <= BAND * longer)
-        painted = _painted(fill, label, mask, longer)
+        painted = _painted(fill, front, label, mask, longer)
     return painted
 
 
@@ -82,34 +81,22 @@ def _lab(image: np.ndarray) -> np.ndarray:
 
 
 def _sorted_colors(fill: np.ndarray, mask: np.ndarray, line: float) -> np.ndarray:
-    """(H, W) index of the colour each pixel has, by k-means in Lab; grain is evened out first."""
+    """(H, W) index of the nearest of the figure's colours; grain is evened out first.
+
+    The colours are the most frequent ones that lie `ALIKE` apart (popularity algorithm, Heckbert 1982).
+    """
     step = max(1.0, line / 3)
     small = resize(fill, [round(side / step) for side in mask.shape], order=1, anti_aliasing=step > 1)
     median = np.stack([ndimage.median_filter(plane, 5) for plane in np.moveaxis(small, 2, 0)], axis=2)
-    even = resize(median, mask.shape, order=1)
-    colors = _lab(even)
-    inside = colors[mask]
-    start = inside[:: max(1, len(inside) // 20000)]
-    centres, _ = kmeans2(start, COLORS, minit="++", rng=np.random.default_rng(0))
-    centres = _distinct(centres, start)
-    gap = np.linalg.norm(colors[:, :, None] - centres, axis=3)
-    return np.argmin(gap, axis=2)
-
-
-def _distinct(centres: np.ndarray, samples: np.ndarray, least: float = ALIKE) -> np.ndarray:
-    """Colours closer than `least` Lab units are one: the mean of the two nearest, weighted, until none are."""
-    centres = centres[np.isfinite(centres).all(axis=1)]
-    count = np.bincount(np.argmin(np.linalg.norm(samples[:, None] - centres, axis=2), axis=1), minlength=len(centres))
-    while len(centres) > 1:
-        gap = np.linalg.norm(centres[:, None] - centres, axis=2) + np.diag(np.full(len(centres), np.inf))
-        a, b = np.unravel_index(np.argmin(gap), gap.shape)
-        if gap[a, b] >= least:
-            break
-        both = max(int(count[a] + count[b]), 1)
-        centres[a] = (centres[a] * count[a] + centres[b] * count[b]) / both if count[a] + count[b] else centres[a]
-        count[a] = both
-        centres, count = np.delete(centres, b, axis=0), np.delete(count, b)
-    return centres
+    colors = _lab(resize(median, mask.shape, order=1))
+    _, member, count = np.unique(np.round(colors[mask] / BIN), axis=0, return_inverse=True, return_counts=True)
+    means = np.stack([np.bincount(member.ravel(), plane) for plane in colors[mask].T], axis=1) / count[:, None]
+    chosen: list[np.ndarray] = []
+    for index in np.argsort(-count, kind="stable"):
+        if count[index] >= RARE * mask.sum() and all(np.linalg.norm(means[index] - c) >= ALIKE for c in chosen):
+            chosen.append(means[index])
+    gap = np.stack([np.linalg.norm(colors - c, axis=2) for c in chosen or [means.mean(axis=0)]])
+    return np.argmin(gap, axis=0)
 
 
 def _regions(label: np.ndarray, mask: np.ndarray, depth: np.ndarray, band: np.ndarray, line: float) -> np.ndarray:
@@ -159,21 +146,22 @@ def _hair(label: np.ndarray, head: np.ndarray, bones: tuple[DrawnBone, ...], ban
     return np.where(head & (along > border), hair, label)
 
 
-def _painted(fill: np.ndarray, label: np.ndarray, mask: np.ndarray, longer: float) -> np.ndarray:
+def _painted(fill: np.ndarray, front: np.ndarray, label: np.ndarray, mask: np.ndarray, longer: float) -> np.ndarray:
     """Each region's colour: the drawing's own, evened out over lines and features, with its grain."""
-    colors = _lab(np.stack([ndimage.median_filter(plane, 5) for plane in np.moveaxis(fill, 2, 0)], axis=2))
+    even = np.stack([ndimage.median_filter(plane, 5) for plane in np.moveaxis(fill, 2, 0)], axis=2)
+    colors = _lab(even)
     noise = np.random.default_rng(0).standard_normal(label.shape)
     painted = np.empty_like(fill)
     for value in np.unique(label):
         own = label == value
-        inside = own & mask if (own & mask).any() else mask
+        inside = mask & (front == value)
         gap = np.linalg.norm(colors - np.median(colors[inside], axis=0), axis=2)
         # Only pixels of the region's usual colour say what it is; lines and features do not.
         usual = inside & (gap <= max(8.0, float(np.percentile(gap[inside], 40))))
-        mean = fill[usual].mean(axis=0)
-        weight = ndimage.gaussian_filter(usual.astype(np.float32), 0.05 * longer)[own] + 1e-3
+        mean = even[usual].mean(axis=0)
+        weight = ndimage.gaussian_filter(usual.astype(np.float32), 0.05 * longer, truncate=2.5)[own] + 1e-3
         for channel in range(3):
-            total = ndimage.gaussian_filter(np.where(usual, fill[:, :, channel], 0), 0.05 * longer)[own]
+            total = ndimage.gaussian_filter(np.where(usual, even[:, :, channel], 0), 0.05 * longer, truncate=2.5)[own]
             painted[own, channel] = (total + 1e-3 * mean[channel]) / weight
         painted[own] += _grain(fill, usual, noise, 0.02 * longer)[own]
     return np.clip(painted, 0, 1)
@@ -191,9 +179,13 @@ def _grain(fill: np.ndarray, usual: np.ndarray, noise: np.ndarray, coarsest: flo
         return np.zeros_like(fill)
     square = np.s_[y - half : y + half, x - half : x + half]
     planes = np.moveaxis(fill[square], 2, 0)
-    low = np.stack([ndimage.gaussian_filter(plane, coarsest, mode="nearest") for plane in planes])
-    fine = np.where(usual[square], planes - low, 0)  # a line across the patch is no grain
-    limit = 3 * fine.std(axis=(1, 2), keepdims=True)
-    fine = np.clip(fine - fine.mean(axis=(1, 2), keepdims=True), -limit, limit)
+    # A line across the patch is no grain, nor part of what the grain differs from.
+    grain = usual[square].astype(np.float64)
+    share = ndimage.gaussian_filter(grain, coarsest) + 1e-9
+    low = np.stack([ndimage.gaussian_filter(plane * grain, coarsest) / share for plane in planes])
+    fine = grain * (planes - low)
+    usual_size = 1.4826 * np.median(np.abs(fine), axis=(1, 2), keepdims=True)
+    fine[:, (np.abs(fine) > 5 * usual_size).any(axis=0)] = 0
+    fine -= fine.mean(axis=(1, 2), keepdims=True)
     made = [signal.oaconvolve(noise, plane, mode="same") for plane in fine]
     return np.stack(made, axis=2) / (2 * half)

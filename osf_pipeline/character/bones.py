@@ -74,7 +74,7 @@ def drawn_bones(skeleton: Skeleton, mask: np.ndarray) -> tuple[DrawnBone, ...]:
     waist = pelvis_end = root + WAIST * (chest - root)
     if hind:  # a quadruped's hindquarters lie behind its root
         waist, pelvis_end = root, np.mean(hind, axis=0)
-        neck = chest + 0.2 * (nose - chest)  # its chest is set below the chin
+        neck = chest  # is set below the chin
     else:
         neck = _neck(mask, chest, nose)
     crown = _march(mask, nose, nose - chest)

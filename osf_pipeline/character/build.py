@@ -15,7 +15,7 @@ from osf_pipeline.character.back import paint_back
 from osf_pipeline.character.bones import HEAD, DrawnBone, drawn_bones
 from osf_pipeline.character.character import Bone, Character
 from osf_pipeline.character.inflate import inflate
-from osf_pipeline.character.mesh import triangulate
+from osf_pipeline.character.mesh import VERTICES, triangulate
 from osf_pipeline.character.parts import Parts, divide
 from osf_pipeline.character.weights import skin_weights
 from osf_pipeline.drawing.drawing import Drawing
@@ -51,13 +51,16 @@ class BuildReport:
         return asdict(self)
 
 
-def build_character(drawing: Drawing) -> tuple[Character, BuildReport]:
+def build_character(drawing: Drawing, vertices: int = VERTICES) -> tuple[Character, BuildReport]:
     """Make a posable body of a drawing; the same drawing gives the same bytes.
+
+    Args:
+        vertices: about how many the front of a compact figure gets; thin limbs have more than their share.
 
     Raises:
         InputDataError: where mask or joints do not make a figure; names the joint or part.
     """
-    flat = triangulate(drawing.mask)
+    flat = triangulate(drawing.mask, vertices)
     drawn = drawn_bones(drawing.skeleton, drawing.mask)
     parts = divide(flat, drawn, drawing.mask, _ink(drawing))
     sheet = parts.sheet

@@ -17,7 +17,6 @@ from osf_pipeline.drawing.outline import outlines
 from osf_pipeline.errors import InputDataError
 
 VERTICES = 5000
-"""About how many vertices a compact figure gets; the edge length follows from its area."""
 
 FINEST = 0.7
 """Pixels: no element is planned smaller, whatever the figure's thickness."""
@@ -34,7 +33,7 @@ CROWDED_AT = (16, 32)
 """Steps at which points are taken out where they are twice as close as wanted."""
 
 
-def triangulate(mask: np.ndarray) -> Sheet:
+def triangulate(mask: np.ndarray, vertices: int = VERTICES) -> Sheet:
     """Triangulate a figure; holes of background stay holes.
 
     Points start as a hexagonal grid thinned to the wanted density and are relaxed as a truss of springs under Delaunay
@@ -43,6 +42,7 @@ def triangulate(mask: np.ndarray) -> Sheet:
 
     Args:
         mask: (H, W) bool, one component.
+        vertices: about how many a compact figure gets; the edge length follows from its area.
 
     Raises:
         InputDataError: for a mask too small to hold a figure.
@@ -52,7 +52,7 @@ def triangulate(mask: np.ndarray) -> Sheet:
             "the mask holds no figure", pixels=int(mask.sum()), fix="Check mask.png: the figure is white."
         )
     depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1] - 0.5
-    size = _sizes(mask, depth)
+    size = _sizes(mask, depth, vertices)
     loops = [_resample(loop, size) for loop in figure_loops(mask)]
     corners = np.concatenate(loops)
     inner = _relax(_seeds(mask, depth, size), corners, depth, size)
@@ -88,18 +88,18 @@ def _resample(loop: np.ndarray, size: np.ndarray) -> np.ndarray:
     return np.stack([np.interp(at, count, closed[:, k]) for k in range(2)], axis=1)
 
 
-def _sizes(mask: np.ndarray, depth: np.ndarray) -> np.ndarray:
+def _sizes(mask: np.ndarray, depth: np.ndarray, vertices: int) -> np.ndarray:
     """(H, W) wanted edge length in pixels."""
-    coarse = max(FINEST, float(np.sqrt(mask.sum() / (VERTICES * np.sqrt(3) / 2))))
+    coarse = max(FINEST, float(np.sqrt(mask.sum() / (vertices * np.sqrt(3) / 2))))
     size = np.minimum(coarse, 0.6 * coarse + GROWTH * np.maximum(depth, 0))
     # Local thickness by opening: where no disc of radius r fits, the figure is thinner than 2 r. Corners are left out:
-    # there too no disc fits, but the figure is nowhere as deep as in a limb of that thickness.
+    # there too no disc fits, but all of a corner is near one.
     for smaller, radius in pairwise(np.geomspace(FINEST, max(2 * coarse, 2), 7)):
         fits = depth >= radius
-        reached = ndimage.distance_transform_edt(~fits) <= radius + 0.5 if fits.any() else fits
-        region, _ = ndimage.label(mask & ~reached, np.ones((3, 3)))
-        deepest = ndimage.maximum(depth, region, np.arange(region.max() + 1))
-        thin = (region > 0) & (deepest >= 0.8 * smaller)[region]
+        away = ndimage.distance_transform_edt(~fits) - radius if fits.any() else np.full(mask.shape, np.inf)
+        region, count = ndimage.label(mask & (away > 0.5), np.ones((3, 3)))
+        furthest = ndimage.maximum(away, region, np.arange(count + 1))
+        thin = (region > 0) & (furthest > radius)[region]
         if thin.any():
             size = np.minimum(size, 0.7 * smaller + GROWTH * ndimage.distance_transform_edt(~thin))
     return np.maximum(size, FINEST)

@@ -23,13 +23,13 @@ BORDER_ROUNDS = 12
 SLIVER = 20.0
 """Degrees: no smoothing makes an angle smaller than this."""
 
-REACH = 1.0
+REACH = 1.2
 """How far around its first joint a limb stays joined to the trunk, over the limb's half-thickness."""
 
 BEHIND = 2.0
-"""What a pixel behind a limb's first joint adds to the way to the limb."""
+"""What a pixel behind a limb's first joint adds to the way to the limb; half of it behind the neck."""
 
-FIDELITY = 0.5
+FIDELITY = 1.5
 """What a limb's ground weighs against the length of its border."""
 
 LINE_DISCOUNT = 0.7
@@ -39,7 +39,7 @@ SHORT = 0.5
 """Cuts shorter than this, over the limb's half-thickness, are left closed."""
 
 SURROUNDED = 0.6
-"""Fraction of a limb's lower half with trunk on both sides from which it counts as drawn over the body."""
+"""Share of a limb's lower half deep in the trunk from which on it counts as drawn over the body."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,7 @@ def divide(sheet: Sheet, bones: Sequence[DrawnBone], mask: np.ndarray, ink: np.n
     """
     depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1] - 0.5
     radius = np.array([_radius(bone, depth) for bone in bones])
-    part = _clean(sheet, _nearest(sheet, bones, radius, depth, ink), bones)
-    _refuse_crossed(sheet, part, bones, mask)
+    part = _clean(sheet, _without_teeth(sheet, _nearest(sheet, bones, radius, depth, ink)), bones)
     # Bones between joints on the edge of a bent limb run beside it; the part itself tells how thick it is.
     inside = _depth_at(depth, sheet.points[sheet.faces].mean(axis=1))
     deep = np.array([np.percentile(inside[part == index], 90) for index in range(len(bones))])
@@ -128,7 +127,7 @@ def _uphill(points: np.ndarray, depth: np.ndarray) -> np.ndarray:
 def _radius(bone: DrawnBone, depth: np.ndarray) -> float:
     """Median half-thickness around a bone; of a limb, over the half away from the trunk."""
     points = _along(bone.head, bone.tail)
-    if bone.chain not in (TRUNK, HEAD):
+    if _is_limb(bone):
         points = points[len(points) // 2 :]
     return float(np.median(_depth_at(depth, points)))
 
@@ -144,8 +143,9 @@ def _nearest(
             middle = _uphill(lines[index], depth)
             own = np.argmin([_off(middle, other) for other in bones], axis=0)
             samples[index] = np.concatenate([lines[index], middle[[bones[k].chain == TRUNK for k in own]]])
+    _refuse_crossed(bones, np.concatenate([samples[k] for k, bone in enumerate(bones) if bone.chain == TRUNK]), depth)
     for index, bone in enumerate(bones):
-        if bone.parent >= 0 and bones[bone.parent].chain == TRUNK and bone.chain not in (TRUNK, HEAD):
+        if _is_limb(bone) and bones[bone.parent].chain == TRUNK:
             # The trunk reaches out to the joints of its limbs.
             parent = bones[bone.parent]
             bridge = _along(parent.tail if bone.parent else parent.head, bone.head)
@@ -153,16 +153,23 @@ def _nearest(
             samples[bone.parent] = np.concatenate([samples[bone.parent], bridge[clear]])
     reach = [_depth_at(depth, points) for points in samples]
     for index, bone in enumerate(bones):
-        if bone.chain not in (TRUNK, HEAD):
+        if _is_limb(bone):
             reach[index] = np.minimum(reach[index], 1.2 * radius[index])
+        elif bone.chain == TRUNK:
+            # A disc of the trunk may hold a limb or a face that lies on it; it ends before their bones.
+            for other, on_it in enumerate(bones):
+                if on_it.chain != TRUNK:
+                    before = _off(samples[index], on_it) - 0.6 * radius[other]
+                    reach[index] = np.minimum(reach[index], np.maximum(before, 0.5))
     ways = _ways(sheet)
     to_disc = _distances(sheet, ways, samples, reach)
     to_bone = _distances(sheet, ways, lines, [np.zeros(len(points)) for points in lines])
     for index, bone in enumerate(bones):
-        if bone.parent >= 0 and bone.chain not in (TRUNK, HEAD) and bones[bone.parent].chain == TRUNK:
-            # A limb begins at its joint: what lies behind it is trunk.
+        if bone.chain != TRUNK and bones[bone.parent].chain == TRUNK:
+            # Limbs and head begin at their joint: what lies behind it is trunk. A chin may hang below the neck.
             axis = (bone.tail - bone.head) / np.linalg.norm(bone.tail - bone.head)
-            to_disc[:, index] += BEHIND * np.maximum((bone.head - sheet.points) @ axis, 0)
+            behind = np.maximum((bone.head - sheet.points) @ axis, 0)
+            to_disc[:, index] += (BEHIND if _is_limb(bone) else BEHIND / 2) * behind
     chains = list(dict.fromkeys(bone.chain for bone in bones))
     chain = np.array([chains.index(bone.chain) for bone in bones])
     nearest = np.stack([to_disc[:, chain == k].min(axis=1) for k in range(len(chains))], axis=1)[sheet.faces].mean(
@@ -171,14 +178,21 @@ def _nearest(
     winner = np.argmin(nearest, axis=1)
     for k, name in enumerate(chains):
         if name != TRUNK:
-            thickness = radius[chain == k].max() if name == HEAD else radius[chain == k][0]
-            winner = _short_border(sheet, winner, nearest, k, float(thickness), ink)
+            first = int(np.argmax(chain == k))
+            core = (to_bone[:, chain == k].min(axis=1) < 0.5 * radius[first])[sheet.faces].all(axis=1)
+            winner = _short_border(sheet, winner, nearest, k, float(radius[first]), core, ink)
     own = np.where(chain == winner[:, None], to_bone[sheet.faces].mean(axis=1), np.inf)
     return np.argmin(own, axis=1)
 
 
 def _short_border(
-    sheet: Sheet, winner: np.ndarray, nearest: np.ndarray, chain: int, thickness: float, ink: np.ndarray
+    sheet: Sheet,
+    winner: np.ndarray,
+    nearest: np.ndarray,
+    chain: int,
+    thickness: float,
+    core: np.ndarray,
+    ink: np.ndarray,
 ) -> np.ndarray:
     """(F,) the chain of each face after one chain's border was made short (minimum cut of the faces' dual graph).
 
@@ -195,8 +209,8 @@ def _short_border(
     length = np.linalg.norm(ends[:, 0] - ends[:, 1], axis=1) * (1 - LINE_DISCOUNT * dark)
     count = len(sheet.faces)
     source, sink, face = count, count + 1, np.arange(count)
-    # What is a thickness deep in one's own ground stays, whatever it costs.
-    firm = np.where(np.abs(lead) >= 1, 1e3 * thickness, np.abs(pull))
+    # What is a thickness deep in one's own ground, or near one's bone, stays, whatever it costs.
+    firm = np.where((np.abs(lead) >= 1) | (core & (lead > 0)), 1e3 * thickness, np.abs(pull))
     rows = np.concatenate([a, b, np.full(count, source), face])
     columns = np.concatenate([b, a, face, np.full(count, sink)])
     capacity = np.concatenate([length, length, np.where(lead > 0, firm, 0), np.where(lead < 0, firm, 0)])
@@ -253,37 +267,47 @@ def _ways(sheet: Sheet) -> sparse.csr_matrix:
     return half.maximum(half.T)
 
 
-def _clean(sheet: Sheet, part: np.ndarray, bones: Sequence[DrawnBone]) -> np.ndarray:
-    """One connected piece a part: smaller ones and teeth of one face go to the neighbour with the longest border."""
-    left, right = sheet.edges.faces[~sheet.edges.boundary].T
-    length = np.linalg.norm(np.diff(sheet.points[sheet.edges.ends[~sheet.edges.boundary]], axis=1)[:, 0], axis=1)
+def _without_teeth(sheet: Sheet, part: np.ndarray) -> np.ndarray:
+    """Give single faces to a neighbour as long as that makes the borders shorter."""
+    inner = ~sheet.edges.boundary
+    pairs = sheet.edges.faces[inner]
+    length = np.linalg.norm(np.diff(sheet.points[sheet.edges.ends[inner]], axis=1)[:, 0], axis=1)
+    here, there, length = np.r_[pairs[:, 0], pairs[:, 1]], np.r_[pairs[:, 1], pairs[:, 0]], np.r_[length, length]
     part = part.copy()
-    count = len(part)
-    for _ in range(20):
-        before = part.copy()
+    faces = np.arange(len(part))
+    while True:
+        border = np.zeros((len(part), part.max() + 1))
+        np.add.at(border, (here, part[there]), length)
+        best = np.argmax(border, axis=1)
+        change = border[faces, best] > border[faces, part] * (1 + 1e-9)
+        change[here[change[here] & change[there] & (there < here)]] = False  # neighbours would swap for ever
+        if not change.any():
+            return part
+        part[change] = best[change]
+
+
+def _clean(sheet: Sheet, part: np.ndarray, bones: Sequence[DrawnBone]) -> np.ndarray:
+    """One connected piece a part: the smaller ones go to the neighbour with the longest border."""
+    inner = ~sheet.edges.boundary
+    left, right = sheet.edges.faces[inner].T
+    length = np.linalg.norm(np.diff(sheet.points[sheet.edges.ends[inner]], axis=1)[:, 0], axis=1)
+    part, count = part.copy(), len(part)
+    while True:
         same = part[left] == part[right]
         graph = sparse.coo_matrix((np.ones(same.sum()), (left[same], right[same])), shape=(count, count))
-        _, piece = connected_components(graph, directed=False)
+        pieces, piece = connected_components(graph, directed=False)
         area = np.bincount(piece, sheet.areas)
-        main = np.zeros(len(area), bool)
-        for index in range(len(bones)):
-            pieces = np.unique(piece[part == index])
-            if len(pieces):
-                main[pieces[np.argmax(area[pieces])]] = True
-        # The border that each piece, or each tooth, has with every part.
-        teeth = np.bincount(np.r_[left, right], np.r_[~same, ~same], minlength=count) >= 2
-        group = np.where(~main[piece], piece, len(area) + np.arange(count))
-        loose = ~main[piece] | teeth
-        border = np.zeros((len(area) + count, len(bones)))
+        largest = np.zeros(len(bones))
+        np.maximum.at(largest, part, area[piece])
+        crumb = area < largest[part[np.unique(piece, return_index=True)[1]]]
+        border = np.zeros((pieces, len(bones)))
         for here, there in ((left, right), (right, left)):
-            other = (part[here] != part[there]) & loose[here]
-            np.add.at(border, (group[here[other]], part[there[other]]), length[other])
-        # Neighbouring teeth must not swap for ever: a tooth goes only to a part of lower number, or of two sides.
-        best = np.argmax(border[group], axis=1)
-        change = loose & (border[group].max(axis=1) > 0) & ((best < part) | ~main[piece])
-        part[change] = best[change]
-        if np.array_equal(before, part):
+            np.add.at(border, (piece[here[~same]], part[there[~same]]), length[~same])
+        if not crumb.any():
             break
+        # The smallest first: what it joins may be a crumb itself.
+        smallest = np.flatnonzero(crumb)[np.argmin(area[crumb])]
+        part[piece == smallest] = np.argmax(border[smallest])
     for index, bone in enumerate(bones):
         if not (part == index).any():
             raise InputDataError(
@@ -293,21 +317,22 @@ def _clean(sheet: Sheet, part: np.ndarray, bones: Sequence[DrawnBone]) -> np.nda
     return part
 
 
-def _refuse_crossed(sheet: Sheet, part: np.ndarray, bones: Sequence[DrawnBone], mask: np.ndarray) -> None:
-    """A limb drawn over the middle of the body hides what is under it, and cannot be told from it by shape."""
-    trunk = np.array([bone.chain in (TRUNK, HEAD) for bone in bones])
-    centre = cKDTree(sheet.points[sheet.faces].mean(axis=1))
+def _refuse_crossed(bones: Sequence[DrawnBone], trunk: np.ndarray, depth: np.ndarray) -> None:
+    """A limb drawn over the middle of the body hides what is under it, and cannot be told from it by shape.
+
+    Args:
+        trunk: (N, 2) points along the middle of pelvis and torso.
+    """
+    tree, thickness = cKDTree(trunk), _depth_at(depth, trunk)
     crossed = []
-    for chain in dict.fromkeys(bone.chain for bone in bones if bone.chain not in (TRUNK, HEAD)):
-        own = [(index, bone) for index, bone in enumerate(bones) if bone.chain == chain]
-        pieces = [_along(bone.head, bone.tail) for _, bone in own]
-        path = np.concatenate(pieces)
-        steps = np.concatenate([np.gradient(piece, axis=0) for piece in pieces])[:, ::-1] * [-1, 1]
-        normal = steps / np.maximum(np.linalg.norm(steps, axis=1, keepdims=True), 1e-9)
-        lower = slice(len(path) // 2, None)
-        meets = np.stack([_meets(path[lower], sign * normal[lower], mask, part, centre, trunk) for sign in (-1, 1)])
-        if meets.all(axis=0).mean() > SURROUNDED:
-            crossed += [bone.name for _, bone in own[1:]]
+    for chain in dict.fromkeys(bone.chain for bone in bones if _is_limb(bone)):
+        own = [bone for bone in bones if bone.chain == chain]
+        path = np.concatenate([_along(bone.head, bone.tail) for bone in own])
+        lower = path[len(path) // 2 :]
+        away, nearest = tree.query(lower)
+        over = (away < 0.9 * thickness[nearest]) & (_depth_at(depth, lower) > 0.4 * thickness[nearest])
+        if over.mean() > SURROUNDED:
+            crossed += [bone.name for bone in own[1:]]
     if crossed:
         raise InputDataError(
             "limbs are drawn over the middle of the body", parts=", ".join(crossed),
@@ -315,22 +340,8 @@ def _refuse_crossed(sheet: Sheet, part: np.ndarray, bones: Sequence[DrawnBone], 
         )  # fmt: skip
 
 
-def _meets(
-    points: np.ndarray, directions: np.ndarray, mask: np.ndarray, part: np.ndarray, centre: cKDTree, trunk: np.ndarray
-) -> np.ndarray:
-    """(N,) bool: going on in its direction, a point reaches the trunk before it leaves the figure."""
-    found, going = np.zeros(len(points), bool), np.ones(len(points), bool)
-    height, width = mask.shape
-    for step in range(1, max(mask.shape)):
-        at = points + step * directions
-        x, y = np.clip(np.round(at).astype(int), 0, [width - 1, height - 1]).T
-        going &= mask[y, x] & (at >= 0).all(axis=1) & (at <= [width - 1, height - 1]).all(axis=1)
-        if not going.any():
-            break
-        here = np.flatnonzero(going)
-        hit = here[trunk[part[centre.query(at[here])[1]]]]
-        found[hit], going[hit] = True, False
-    return found
+def _is_limb(bone: DrawnBone) -> bool:
+    return bone.chain not in (TRUNK, HEAD)
 
 
 def _smooth_borders(sheet: Sheet, part: np.ndarray) -> Sheet:
