@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import PIL.Image
+from scipy import ndimage
 
 from osf_pipeline.character.character import Character
 from osf_pipeline.color import decode_srgb, straight_srgb
@@ -67,8 +68,10 @@ class Register:
         height, width = drawing.alpha.shape
         right, bottom = self.left + self.step * self.size[0], self.top + self.step * self.size[1]
         pad = 1 + int(np.ceil(max(0.0, -self.left, -self.top, right - width, bottom - height)))
+        # A pixel that is covered in part shows paper as well; its own colour is that of the nearest whole one.
+        _, (y, x) = ndimage.distance_transform_edt(drawing.alpha < 0.99, return_indices=True)
         alpha = np.pad(drawing.alpha, pad)
-        color = np.pad(decode_srgb(drawing.image), [(pad, pad), (pad, pad), (0, 0)], mode="edge")
+        color = np.pad(decode_srgb(drawing.image[y, x]), [(pad, pad), (pad, pad), (0, 0)], mode="edge")
         premultiplied = np.concatenate([color * alpha[..., None], alpha[..., None]], axis=2)
         box = (self.left + pad, self.top + pad, right + pad, bottom + pad)
         # Area averaging makes a drawing smaller without ringing; there is nothing to average when it grows.

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 import PIL.Image
 from scipy import ndimage
+from scipy.spatial import cKDTree
 from skimage.filters import apply_hysteresis_threshold
 
+from osf_pipeline.drawing.outline import outlines
 from osf_pipeline.drawing.picture import Picture, read_pixels
 from osf_pipeline.errors import InputDataError
 
@@ -19,7 +21,8 @@ _CRUMB = 0.05  # of the largest piece: smaller pieces are dropped
 _PINHOLE = 2e-4  # of the figure: smaller holes are filled
 _GAP = 0.02  # of the picture's longer side: the outline may be open so far
 _DOUBTFUL_GAP = 0.06  # and if a gap up to here changes the figure much, it is not known
-_SOFT_EDGE = 2.0  # pixels in which ink fades out below the threshold
+_SKIRT = 5  # pixels over which ink may fade out into the paper
+_ALONG = 31  # pixels of outline that agree on its skirt
 _AROUND = np.ones((3, 3), bool)
 _GIVE_MASK = "Give mask.png: white on the figure, black elsewhere, as large as the picture."
 
@@ -142,12 +145,41 @@ def _segmented(rgb: np.ndarray) -> Figure:
         if holds:
             raise InputDataError("the figure cannot be told from its background surely", found=doubt, fix=_GIVE_MASK)
     coloured = (ink & figure).sum() / figure.sum()
-    figure = ndimage.distance_transform_edt(~figure) <= _SOFT_EDGE
+    figure, coverage = _at_half_strength(figure, apart)
     findings = (
         f"the figure was found on plain paper: ink or colour on {coloured:.0%} of it, the rest enclosed by it",
         f"ink differs from the paper by more than {low:.0%}; the next largest piece has {second:.0%} of the area",
     )
-    return Figure(figure, _soft(figure), findings)
+    return Figure(figure, _soft(figure, coverage), findings)
+
+
+def _at_half_strength(figure: np.ndarray, apart: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The figure up to where the ink of its border has half its strength, and how much of each pixel is covered.
+
+    Ink fades into paper over a pixel or more; a mask that holds the whole of that skirt gives every cut-out a pale rim.
+    How broad the skirt is, is told along the outline's normals; where the line has a gap, by what lies beside it.
+
+    Args:
+        figure: (H, W) bool, with its skirt.
+        apart: (H, W), how far each pixel is from paper.
+    """
+    found = outlines(figure)
+    step = 0.25
+    depth = np.arange(0, 2 * _SKIRT, step)
+    skirts = []
+    for outline in found:
+        profile = outline.unroll(apart[..., None], depth)[..., 0]
+        skirt = step * (profile >= 0.5 * profile.max(axis=1, keepdims=True)).argmax(axis=1)
+        usual = ndimage.median_filter(skirt, min(_ALONG, len(skirt)), mode="wrap")
+        skirts.append(ndimage.gaussian_filter1d(np.clip(skirt, usual - 1, usual + 1), 1.0, mode="wrap"))
+    path = np.concatenate([outline.path for outline in found])
+    inward, skirt = np.concatenate([outline.inward for outline in found]), np.concatenate(skirts)
+    y, x = np.nonzero(ndimage.binary_dilation(figure, _AROUND) & ~ndimage.binary_erosion(figure, _AROUND, 3 * _SKIRT))
+    _, nearest = cKDTree(path).query(np.stack([x, y], axis=1))
+    inside = ((np.stack([x, y], axis=1) - path[nearest]) * inward[nearest]).sum(axis=1) - skirt[nearest]
+    coverage = figure.astype(np.float64)
+    coverage[y, x] = np.clip(inside + 0.5, 0, 1)
+    return _largest(coverage >= 0.5)[0], coverage
 
 
 def _paper(rgb: np.ndarray) -> tuple[np.ndarray, float]:

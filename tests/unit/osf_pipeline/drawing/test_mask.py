@@ -106,8 +106,8 @@ def test_a_drawing_is_found_on_paper(options: dict) -> None:
     figure = find_figure(drawn.picture)
     distance = ndimage.distance_transform_edt(~drawn.mask)
     assert figure.mask[ndimage.distance_transform_edt(drawn.mask) > 5].all()  # an open line leaves a dent
-    assert iou(figure.mask, drawn.mask) > 0.9
-    assert figure.mask[distance > 4].sum() == 0
+    assert iou(figure.mask, drawn.mask) > 0.97
+    assert figure.mask[distance > 1.5].sum() == 0, "no rim of paper around the line"
     assert figure.mask[150, 195]  # the arm of one stroke
     np.testing.assert_array_equal(figure.alpha >= 0.5, figure.mask)
     assert len(figure.findings) == 2
@@ -119,7 +119,7 @@ def test_the_angle_between_limbs_stays_open() -> None:
     limbs = (limb[0] | limb[1]) & (y > 60) & (y < 200)
     rgb = np.where(limbs[..., None], ORANGE, PAPER).astype(np.float32)
     figure = find_figure(Picture(rgb, None, (240, 240)))
-    assert figure.mask[limbs].all()
+    assert iou(figure.mask, limbs) > 0.98
     assert not figure.mask[190, 120]
 
 
@@ -150,10 +150,12 @@ def test_pictures_without_one_clear_figure_are_refused(rgb: np.ndarray, problem:
 
 
 @pytest.mark.data
-@pytest.mark.parametrize(
-    ("name", "least"), [("char1", 0.98), ("char3", 0.97), ("char4", 0.95), ("char5", 0.97), ("char6", 0.98)]
-)
-def test_real_drawings_are_found_as_people_masked_them(shared_data: Path, name: str, least: float) -> None:
+@pytest.mark.parametrize("name", ["char1", "char3", "char4", "char5", "char6"])
+def test_real_drawings_are_found_within_what_people_masked(shared_data: Path, name: str) -> None:
+    """Masks made by hand have a rim of paper two to four pixels broad; thin lines at the border may fall off."""
     drawing = read_picture(str(shared_data / "drawings" / name / "texture.png"))
-    given = read_mask(str(shared_data / "drawings" / name / "mask.png"), drawing)
-    assert iou(find_figure(drawing).mask, given.mask) > least
+    given = read_mask(str(shared_data / "drawings" / name / "mask.png"), drawing).mask
+    found = find_figure(drawing).mask
+    assert (found & given).sum() / found.sum() > 0.995
+    core = ndimage.distance_transform_edt(given) > 5
+    assert (found & core).sum() / core.sum() > 0.95
