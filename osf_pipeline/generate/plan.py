@@ -16,6 +16,7 @@ from pydantic import Field
 
 from osf_pipeline.config import Strict, Vec3
 from osf_pipeline.errors import RequestError
+from osf_pipeline.motion.clip import Clip
 from osf_pipeline.scenes import Actor, CameraMove, Prop, SceneConfig, Sun
 from osf_pipeline.shots import FrameRange
 
@@ -25,9 +26,13 @@ MOTIONS = ("walk", "wave", "jump", "cross_arms", "turn")
 SHARES = (0.8, 0.1, 0.1)
 """Shares of real drawings that fall to train, val and test; which one a drawing falls to, its content decides."""
 
-FIRST_FRAME = 1001
+FIRST_FRAME, FPS = 1001, 24.0
 PAIR = 0.3
-"""Share of sequences in which two characters touch."""
+"""Share of sequences in which one character stands half in front of another."""
+PROP = 0.45
+"""Share in which something passes, or stands, in front of them."""
+FRONT = 0.6
+"""Share of actors seen about from the front, as they were drawn; the others are turned anyhow."""
 
 
 class GenerateRequest(Strict):
@@ -40,7 +45,7 @@ class GenerateRequest(Strict):
         sequences: how many.
         characters: how many are drawn by code and play in them, in turn.
         drawings: folders of real drawings (as under the layout's drawings) that play beside the drawn-by-code ones.
-        motions: motions to choose from: built-in ones, and files.
+        motions: to choose from: built-in ones, and files under the layout's motions.
         frames: of each sequence.
         width, height: pixels.
     """
@@ -102,10 +107,11 @@ def artwork_seed(split: Split, number: int) -> int:
     return number * len(SPLITS) + SPLITS.index(split)
 
 
-def plan(request: GenerateRequest, drawings: Mapping[str, str]) -> list[Sequence]:
+def plan(request: GenerateRequest, clips: Mapping[str, Clip], drawings: Mapping[str, str]) -> list[Sequence]:
     """Every sequence of a set; a pure function of its arguments.
 
     Args:
+        clips: the request's motions by name.
         drawings: character name to folder of the real drawings that belong to the split.
 
     Raises:
@@ -117,7 +123,7 @@ def plan(request: GenerateRequest, drawings: Mapping[str, str]) -> list[Sequence
             "nobody to play", split=request.split, characters=request.characters, drawings=len(request.drawings),
             fix="Ask for characters drawn by code, or give drawings of which some fall to this split.",
         )  # fmt: skip
-    return [_sequence(request, pool, number) for number in range(request.sequences)]
+    return [_sequence(request, clips, pool, number) for number in range(request.sequences)]
 
 
 def _drawn(request: GenerateRequest) -> Iterator[tuple[str, Cast]]:
@@ -148,7 +154,9 @@ class _Draw:
         return x, y, z
 
 
-def _sequence(request: GenerateRequest, pool: list[tuple[str, Cast]], number: int) -> Sequence:
+def _sequence(
+    request: GenerateRequest, clips: Mapping[str, Clip], pool: list[tuple[str, Cast]], number: int
+) -> Sequence:
     # Keyed by its own number: a longer set begins with the shorter one.
     draw = _Draw(np.random.default_rng([request.seed, SPLITS.index(request.split), 2, number]))
     cast = dict([pool[number % len(pool)]])
@@ -157,9 +165,10 @@ def _sequence(request: GenerateRequest, pool: list[tuple[str, Cast]], number: in
         cast |= dict([pool[other]])
     frames = FrameRange.of(range(FIRST_FRAME, FIRST_FRAME + request.frames))
     scene = SceneConfig(
-        actors=_actors(list(cast), request.motions, draw),
+        actors=_actors(list(cast), request, clips, draw),
         props=_props(draw),
         frames=str(frames),
+        fps=FPS,
         width=request.width,
         height=request.height,
         camera=_camera(request.width / request.height, len(cast), draw),
@@ -168,30 +177,35 @@ def _sequence(request: GenerateRequest, pool: list[tuple[str, Cast]], number: in
     return Sequence(shot=f"{request.name}-{number:04d}", scene=scene, cast=cast)
 
 
-def _actors(names: list[str], motions: tuple[str, ...], draw: _Draw) -> tuple[Actor, ...]:
-    """One in the middle, or two side by side, near enough to touch and turned to each other now and then."""
-    gap = draw.between(0.35, 0.6)
-    places = [0.0] if len(names) == 1 else [-gap, gap]
-    return tuple(
-        Actor(
-            character=name,
-            motion=draw.one(*motions),
-            first=draw.between(0, 2),
-            speed=draw.between(0.7, 1.4),
-            position=draw.around((x, 0, 0), (0.05, 0, 0.12)),
-            # Mostly from the front, as drawings are; sometimes far round.
-            turn=draw.between(-25, 25) if draw.happens(0.7) else draw.between(-120, 120),
-        )
-        for name, x in zip(names, places, strict=True)
+def _actors(names: list[str], request: GenerateRequest, clips: Mapping[str, Clip], draw: _Draw) -> tuple[Actor, ...]:
+    """One in the middle; or two side by side, one a step behind, so near that arms and bodies cover each other."""
+    places: list[Vec3] = [(0, 0, 0)]
+    if len(names) == 2:
+        gap, behind = draw.between(0.18, 0.4), draw.between(0.15, 0.25) * (1 if draw.happens(0.5) else -1)
+        places = [(-gap, 0, behind), (gap, 0, -behind)]
+    return tuple(_actor(name, place, request, clips, draw) for name, place in zip(names, places, strict=True))
+
+
+def _actor(name: str, place: Vec3, request: GenerateRequest, clips: Mapping[str, Clip], draw: _Draw) -> Actor:
+    motion, speed = draw.one(*request.motions), draw.between(0.7, 1.4)
+    clip = clips[motion]
+    shown = speed * request.frames / FPS
+    return Actor(
+        character=name,
+        motion=motion,
+        first=draw.between(0, clip.seconds if clip.loops else max(0.0, clip.seconds - shown)),
+        speed=speed,
+        position=draw.around(place, (0.05, 0, 0.05)),
+        turn=draw.between(-25, 25) if draw.happens(FRONT) else draw.between(-180, 180),
     )
 
 
 def _props(draw: _Draw) -> tuple[Prop, ...]:
-    if draw.happens(0.55):
+    if not draw.happens(PROP):
         return ()
     color = draw.one("#7c8794", "#9a7b58", "#6f8f72", "#b0a48e")
     if draw.happens(0.5):
-        x = draw.between(-0.5, 0.5)
+        x = draw.between(-0.35, 0.35)
         return (Prop(name="pole", shape="pole", size=(0.12, 2.6, 0.12), color=color, path=((x, 1.2, 0.9),)),)
     low, high = draw.between(0.4, 1.4), draw.between(0.4, 1.4)
     side = 1 if draw.happens(0.5) else -1
@@ -201,7 +215,7 @@ def _props(draw: _Draw) -> tuple[Prop, ...]:
 
 def _camera(aspect: float, actors: int, draw: _Draw) -> CameraMove:
     """Wide enough for who is there; half of them move."""
-    wide = max(2.5 * aspect, 2.4 if actors == 1 else 3.2)
+    wide = max(2.35 * aspect, 2.3 if actors == 1 else 2.7)
     keys = 2 if draw.happens(0.5) else 1
     target = tuple(draw.around((0, 0.9, 0), (0.08, 0.08, 0)) for _ in range(keys))
     position = tuple(draw.around((0, 1.0, 5), (1.2, 0.35, 0.4)) for _ in range(keys))

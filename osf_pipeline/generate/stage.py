@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,22 +20,29 @@ from PIL import Image
 
 from osf_pipeline.delivery.preview import encode_png
 from osf_pipeline.drawing.folder import DrawingFolder
+from osf_pipeline.errors import RequestError
 from osf_pipeline.execution import Execution, Json, Progress, executor
 from osf_pipeline.generate.plan import GenerateRequest, Sequence, plan, split_of
-from osf_pipeline.generate.sequence import RECORD, THUMBNAIL
-from osf_pipeline.layout import Layout, join
-from osf_pipeline.store.files import read_json, take, write_bytes, write_json
+from osf_pipeline.generate.player import STYLE
+from osf_pipeline.generate.sequence import THUMBNAIL, record_of
+from osf_pipeline.layout import Layout, exists, join
+from osf_pipeline.motion.clip import Clip
+from osf_pipeline.motion.library import motion
+from osf_pipeline.render.sequence import SHOT
+from osf_pipeline.shots import check_name
+from osf_pipeline.store.claim import hold
+from osf_pipeline.store.files import names, take, write_bytes, write_json
 from osf_pipeline.store.identity import identity
 
 KIND = "generated"
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 """Raised by hand whenever equal requests give other frames."""
 WORKER = "osf_pipeline.generate.sequence:SequenceWorker"
 SET = "set.json"
 SHEET = "contact.png"
 FIGURE_SHARE = 0.72
 """A figure's share of the picture's height, about: the scale its style is drawn at."""
-SHEET_COLUMNS = 4
+SHEET_COLUMNS, SHEET_LENGTH = 4, 48
 
 
 @dataclass(frozen=True)
@@ -63,33 +71,42 @@ def generate(
     """Make a set; what is there already stays, a killed run continues, and equal requests give equal bytes.
 
     Raises:
-        RequestError: for a motion or drawing that does not exist, or when there is nobody to play.
+        RequestError: for a motion or drawing that does not exist, when there is nobody to play, another run makes the
+            set, or a shot has renders that were not made here; nothing is written then.
         InputDataError: when a real drawing makes no character.
     """
     began = time.monotonic()
     execution = execution or Execution()
     if execution.backend == "ray":  # sequences are independent: one core each keeps all cores busy
         execution = replace(execution, threads=1)
+    clips = {name: motion(name, layout.motions()) for name in request.motions}
     drawings, contents = _drawings(request)
-    sequences = plan(request, drawings)
+    sequences = plan(request, clips, drawings)
     figure = round(FIGURE_SHARE * request.height)
-    keys = {sequence.shot: _key(sequence, contents, figure) for sequence in sequences}
-    left = [s for s in sequences if (read_json(_record(layout, s.shot)) or {}).get("key") != keys[s.shot]]
-    done = len(sequences) - len(left)
-    job = {"root": layout.root, "home": layout.home, "threads": execution.threads, "figure": figure}
-    shards = [{"sequence": s.model_dump(mode="json"), "key": keys[s.shot]} for s in left]
+    keys = {sequence.shot: _key(sequence, clips, contents, figure) for sequence in sequences}
+    _refuse_foreign(layout, sequences)
+    url = join(layout.root, KIND, request.name)
+    claim = hold(url)
+    if claim is None:
+        raise RequestError("another run makes this set", set=request.name, fix="Wait for it, or stop it.")
+    with claim:
+        left = [sequence for sequence in sequences if not _done(layout, sequence, keys[sequence.shot])]
+        # Real drawings first: what can fail fails early. One character's sequences together: it is built less often.
+        left.sort(key=lambda s: (all(cast.drawing is None for cast in s.cast.values()), *s.cast))
+        job = {"root": layout.root, "home": layout.home, "threads": execution.threads, "figure": figure}
+        shards = [{"sequence": s.model_dump(mode="json"), "key": keys[s.shot]} for s in left]
+        done = len(sequences) - len(left)
 
-    def on_done(result: Json) -> None:
-        nonlocal done
-        done += 1
-        if progress:
-            progress(done, len(sequences), f"sequence {result['shot']}")
+        def on_done(result: Json) -> None:
+            nonlocal done
+            done += 1
+            if progress:
+                progress(done, len(sequences), f"sequence {result['shot']}")
 
-    executor(execution)(WORKER, job, shards, on_done)
+        executor(execution)(WORKER, job, shards, on_done)
+        write_bytes(join(url, SHEET), contact_sheet(layout, sequences))
+        write_json(join(url, SET), _listing(request, sequences, keys))
     styles = sorted({name for sequence in sequences for name in sequence.cast})
-    url = join(layout.root, "generated", request.name)
-    write_bytes(join(url, SHEET), contact_sheet(layout, sequences))
-    write_json(join(url, SET), _listing(request, sequences, keys))
     return GeneratedSet(
         request.name, url, tuple(s.shot for s in sequences), tuple(styles), request.frames * len(sequences),
         len(sequences) - len(left), time.monotonic() - began,
@@ -97,8 +114,8 @@ def generate(
 
 
 def contact_sheet(layout: Layout, sequences: list[Sequence]) -> bytes:
-    """PNG: the middle frame of every sequence, as rendered and as the hand draws it."""
-    files = [take(join(layout.truth(sequence.shot), THUMBNAIL)) for sequence in sequences]
+    """PNG: the middle frame of the first `SHEET_LENGTH` sequences, as rendered and as the hand draws it."""
+    files = [take(join(layout.truth(sequence.shot), THUMBNAIL)) for sequence in sequences[:SHEET_LENGTH]]
     shown = [np.asarray(Image.open(io.BytesIO(file), formats=["PNG"]).convert("RGB")) for file in files]
     height, width = (max(p.shape[axis] for p in shown) for axis in (0, 1))
     columns = min(SHEET_COLUMNS, len(shown))
@@ -110,28 +127,54 @@ def contact_sheet(layout: Layout, sequences: list[Sequence]) -> bytes:
 
 
 def _drawings(request: GenerateRequest) -> tuple[dict[str, str], dict[str, Any]]:
-    """Character name to folder of the real drawings of this split, and the hashes of their files."""
+    """Character name to folder of the real drawings of this split, and the hashes of their files.
+
+    Raises:
+        RequestError: for a folder without a drawing, or with a name that no style can have.
+    """
     folders, contents = {}, {}
     for url in request.drawings:
         folder = DrawingFolder.at(url)
         if split_of(take(join(url, folder.picture))) == request.split:
-            name = url.rstrip("/").rsplit("/", 1)[-1]
-            folders[f"{request.split}-{name}"] = url
             contents[url] = folder.hashes()
+            name = check_name("drawing", url.rstrip("/").rsplit("/", 1)[-1])
+            # With its content: two drawings of one name, in one set or in two, are two styles.
+            folders[f"{request.split}-{name}-{identity(KIND, STAGE_VERSION, contents[url], {})[:6]}"] = url
     return folders, contents
 
 
-def _key(sequence: Sequence, contents: dict[str, Any], figure: int) -> str:
+def _key(sequence: Sequence, clips: Mapping[str, Clip], contents: Mapping[str, Any], figure: int) -> str:
     """What decides the bytes of a sequence; where a real drawing lies does not matter, what is in it does."""
     cast = {
         name: contents[source.drawing] if source.drawing is not None else source.artwork
         for name, source in sequence.cast.items()
     }
-    return identity(KIND, STAGE_VERSION, cast, {"scene": sequence.scene.model_dump(mode="json"), "figure": figure})
+    motions = {actor.motion: clips[actor.motion].digest() for actor in sequence.scene.actors}
+    recipe = {"scene": sequence.scene.model_dump(mode="json"), "figure": figure}
+    return identity(KIND, STAGE_VERSION, {"cast": cast, "motions": motions}, recipe)
 
 
-def _record(layout: Layout, shot: str) -> str:
-    return join(layout.truth(shot), RECORD)
+def _refuse_foreign(layout: Layout, sequences: list[Sequence]) -> None:
+    """
+    Raises:
+        RequestError: when a shot of that name was not made here.
+    """
+    for sequence in sequences:
+        folder = layout.renders(sequence.shot)
+        if (found := names(folder)) and record_of(layout, sequence.shot) is None:
+            raise RequestError(
+                "the folder holds renders that were not made by `osf generate`", folder=folder, file=found[0],
+                fix="Choose another seed, or move them away.",
+            )  # fmt: skip
+
+
+def _done(layout: Layout, sequence: Sequence, key: str) -> bool:
+    """Whether a sequence is there, with its styles."""
+    record = record_of(layout, sequence.shot)
+    if record is None or record["key"] != key or not record["done"]:
+        return False
+    styles = (join(layout.style(name), STYLE) for name in sequence.cast)
+    return all(map(exists, (join(layout.renders(sequence.shot), SHOT), *styles)))
 
 
 def _listing(request: GenerateRequest, sequences: list[Sequence], keys: dict[str, str]) -> dict[str, Any]:

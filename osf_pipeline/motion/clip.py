@@ -6,6 +6,7 @@ carrying one over to the other (`retarget`).
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +36,11 @@ class Clip:
     def seconds(self) -> float:
         """From the first frame to the last."""
         return (len(self.positions) - 1) / self.fps
+
+    def digest(self) -> str:
+        """sha256 of the movement, whatever its name."""
+        text = repr((self.joints, self.parents.tolist(), self.fps, self.loops)).encode()
+        return hashlib.sha256(text + np.ascontiguousarray(self.positions, "<f8").tobytes()).hexdigest()
 
 
 @dataclass(frozen=True)

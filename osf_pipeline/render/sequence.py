@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import Any, Protocol
 
+import fsspec
 import numpy as np
 
 from osf_pipeline.buffers import GBUFFER
@@ -22,11 +23,12 @@ from osf_pipeline.layout import join
 from osf_pipeline.render.frame import SUPERSAMPLE, Frame, render_frame
 from osf_pipeline.render.scene import Scene
 from osf_pipeline.shots import FrameRange
-from osf_pipeline.store.files import write_bytes
+from osf_pipeline.store.files import names, write_bytes
 
 RENDERER = "osf-raycast"
 """Value of the header attribute `osf:renderer`."""
 GROUP = "osf.renderers"
+SHOT = "shot.yaml"
 Step = tuple[int | None, int, int | None]
 """A frame between the previous and the following one; None at the ends."""
 
@@ -151,4 +153,12 @@ def channels(buffers: dict[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]
 
 def write_shot(folder: str, shot: ShotConfig) -> None:
     """Write `shot.yaml` into the folder of the renders."""
-    write_bytes(join(folder, "shot.yaml"), dump_yaml(shot).encode())
+    write_bytes(join(folder, SHOT), dump_yaml(shot).encode())
+
+
+def remove_frames(folder: str) -> None:
+    """Remove all EXR files of a folder; `shot.yaml` goes first, so that what is left is no finished shot."""
+    fs, path = fsspec.core.url_to_fs(folder)
+    old = [name for name in names(folder) if name == SHOT or name.endswith(".exr")]
+    for name in sorted(old, key=lambda name: name != SHOT):
+        fs.rm_file(f"{path}/{name}")

@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import fsspec
-import numpy as np
 
 from osf_pipeline.character.character import ARRAYS, CARD, TEXTURE, Character
 from osf_pipeline.character.stage import built_characters, character_folder
@@ -29,7 +28,7 @@ from osf_pipeline.motion.clip import Clip
 from osf_pipeline.motion.library import motion
 from osf_pipeline.render.frame import render_frame
 from osf_pipeline.render.scene import Scene
-from osf_pipeline.render.sequence import frame_name, renderer, write_shot
+from osf_pipeline.render.sequence import frame_name, remove_frames, renderer, write_shot
 from osf_pipeline.render.staging import build_scene, shot_config
 from osf_pipeline.results import StageResult
 from osf_pipeline.scenes import Actor, SceneConfig, read_scene, scenes_of, write_scene
@@ -181,7 +180,7 @@ class Cast:
                 name: [hashlib.sha256(take(join(folder, file))).hexdigest() for file in (CARD, ARRAYS, TEXTURE)]
                 for name, folder in self.folders.items()
             },
-            "motions": {name: _hash(clip) for name, clip in self.motions.items()},
+            "motions": {name: clip.digest() for name, clip in self.motions.items()},
         }
 
 
@@ -190,11 +189,6 @@ def _load(
 ) -> tuple[dict[str, Character], dict[str, Clip]]:
     characters = {name: Character.load(folder) for name, folder in folders.items()}
     return characters, {name: motion(name, motions) for name in {actor.motion: None for actor in config.actors}}
-
-
-def _hash(clip: Clip) -> str:
-    text = repr((clip.joints, clip.parents.tolist(), clip.fps, clip.loops)).encode()
-    return hashlib.sha256(text + np.ascontiguousarray(clip.positions, "<f8").tobytes()).hexdigest()
 
 
 def _refuse_foreign(folder: str) -> None:
@@ -216,11 +210,7 @@ def _begin(folder: str, version: str, config: SceneConfig, cast: Cast) -> dict[s
     record = read_json(url)
     if record is not None and record["id"] == version:
         return record
-    fs, path = fsspec.core.url_to_fs(folder)
-    # shot.yaml goes first and the old record last: whatever is left when this is interrupted, it is no finished shot.
-    for name in sorted(_sizes(folder), key=lambda name: name != "shot.yaml"):
-        if name == "shot.yaml" or name.endswith(".exr"):
-            fs.rm_file(f"{path}/{name}")
+    remove_frames(folder)  # the old record goes last: whatever is left when this is interrupted, it is no finished shot
     record = {
         "id": version, "stage_version": STAGE_VERSION, "scene": config.model_dump(mode="json"),
         "inputs": cast.contents(), "frames": {},
