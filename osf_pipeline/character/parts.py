@@ -23,7 +23,7 @@ BORDER_ROUNDS = 12
 SLIVER = 20.0
 """Degrees: no smoothing makes an angle smaller than this."""
 
-REACH = 1.2
+REACH = 0.8
 """How far around its first joint a limb stays joined to the trunk, over the limb's half-thickness."""
 
 BEHIND = 2.0
@@ -35,7 +35,7 @@ FIDELITY = 1.5
 LINE_DISCOUNT = 0.7
 """Share of its length that a border saves on a drawn line."""
 
-SHORT = 0.5
+SHORT = 0.45
 """Cuts shorter than this, over the limb's half-thickness, are left closed."""
 
 SURROUNDED = 0.6
