@@ -20,7 +20,7 @@ from osf_pipeline.sample.hand import PEN_UNIT, Hand
 
 PRESSED = 0.95
 """Quantile of darkness above which a line shows its full ink."""
-BLUR = 1.3
+BLUR = 1.0
 """Pixels over which a scan, and finding a line on it, smear the line: a thin one seems broader and paler than it is."""
 OVERSHOOT = 0.15
 LOOK_AT = np.array([0.0, 0.9, 0.0])
@@ -43,19 +43,19 @@ def measured_hand(drawing: Drawing, scale: float) -> Hand:
     if not drawn.any():
         return PENCIL
     places = strip.path[drawn].T[::-1]
-    fill = [
-        ndimage.map_coordinates(plane, places, order=1, mode="nearest") for plane in np.moveaxis(drawing.fill, 2, 0)
-    ]
-    beneath, seen, dark = decode_srgb(np.stack(fill, axis=1)), decode_srgb(strip.ink[drawn]), strip.darkness[drawn]
-    pressed_hard = dark >= np.quantile(dark, PRESSED)
-    full = seen[pressed_hard].mean(axis=0)
-    span = full - beneath
-    opacity = ((seen - beneath) * span).sum(axis=1) / np.maximum((span**2).sum(axis=1), 1e-6)
-    # A hand loses `fade` times the positive half of a normal field, so its strongest stretches tell its darkness.
-    faintest, light, pressed = np.quantile(opacity.clip(0, 1), (0.05, 0.1, 0.75)).tolist()
+    planes = np.moveaxis(drawing.fill, 2, 0)
+    beneath = np.stack([ndimage.map_coordinates(plane, places, order=1, mode="nearest") for plane in planes], axis=1)
+    seen, dark = strip.ink[drawn], strip.darkness[drawn]
+    pressed = dark >= np.quantile(dark, PRESSED)
+    full = seen[pressed].mean(axis=0)
+    span = decode_srgb(full) - decode_srgb(beneath)
+    opacity = ((decode_srgb(seen) - decode_srgb(beneath)) * span).sum(axis=1) / np.maximum((span**2).sum(axis=1), 1e-6)
+    # What the blur made broader it made paler by as much.
     sharp = np.sqrt(np.maximum(width[drawn] ** 2 - BLUR**2, 0.25))
-    clean = beneath[pressed_hard].mean(axis=0)
-    ink = encode_srgb(np.maximum(clean + (full - clean) * float(np.median((width[drawn] / sharp)[pressed_hard])), 0))
+    paler = float(np.median((width[drawn] / sharp)[pressed]))
+    ink = beneath[pressed].mean(axis=0) * (1 - paler) + full * paler
+    # A hand loses `fade` times the positive half of a normal field, so its strongest stretches tell its darkness.
+    faintest, light, strong = np.quantile(opacity.clip(0, 1), (0.05, 0.1, 0.75)).tolist()
     narrow, below, middle, above, broad = (scale * np.quantile(sharp, (0.03, 0.16, 0.5, 0.84, 0.97))).tolist()
     spread = (above - below) / 2
     return Hand(
@@ -63,8 +63,8 @@ def measured_hand(drawing: Drawing, scale: float) -> Hand:
         swell=0.9 * spread,
         tremor=0.4 * spread,
         limits=(narrow, broad),
-        darkness=pressed,
-        fade=(pressed - light) / 1.28,
+        darkness=strong,
+        fade=(strong - light) / 1.28,
         faintest=faintest,
         ink="#" + "".join(f"{round(255 * v):02x}" for v in ink.clip(0, 1).tolist()),
         stray=0,
