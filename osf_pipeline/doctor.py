@@ -21,7 +21,7 @@ NEEDED_DISK_GB = 2.0
 NEEDED_MEMORY_GB = 4.0
 IMPORTS = {
     "torch": "torch", "ray": "ray", "mlflow": "mlflow", "dagster": "dagster", "zarr": "zarr", "zarrs": "zarrs",
-    "OpenEXR": "OpenEXR", "embreex": "embreex", "av": "av", "pandera": "pandera",
+    "OpenEXR": "OpenEXR", "embreex": "embreex", "scikit-image": "skimage", "av": "av", "pandera": "pandera",
 }  # fmt: skip
 OFFLINE = ("DAGSTER_DISABLE_TELEMETRY", "MLFLOW_DISABLE_TELEMETRY")
 
@@ -38,7 +38,7 @@ class Check:
 
 def examine(layout: Layout) -> list[Check]:
     """Every check, in the order a person would fix them."""
-    return [*_python(), *_packages(), *_weights(), *_video(), *_machine(layout), *_writable(layout)]
+    return [*_python(), *_packages(), *_weights(), *_video(), *_blender(), *_machine(layout), *_writable(layout)]
 
 
 def _python() -> Iterator[Check]:
@@ -81,6 +81,16 @@ def _video() -> Iterator[Check]:
         return str(av.codec.Codec("libx264", "w").long_name)
 
     yield _attempt("video", find, "Reinstall PyAV from its wheel: pip install --force-reinstall av")
+
+
+def _blender() -> Iterator[Check]:
+    """Only somebody who names one needs one."""
+    from osf_pipeline.render.blender import VARIABLE, find_blender
+
+    if not os.environ.get(VARIABLE):
+        yield Check("blender", True, f"not used; {VARIABLE} names one for scenes with `renderer: blender`")
+        return
+    yield _attempt("blender", lambda: find_blender().version, f"Set {VARIABLE} to Blender 4.2 to 5.0, or unset it.")
 
 
 def _machine(layout: Layout) -> Iterator[Check]:

@@ -13,30 +13,18 @@ from osf_pipeline.cli.main import app
 from osf_pipeline.errors import InputDataError, RequestError
 
 VERBS = [
-    "sample",
-    "ingest",
-    "validate",
-    "guide",
-    "train",
-    "stylize",
-    "deliver",
-    "evaluate",
-    "review",
-    "run",
-    "inspect",
-    "gc",
-    "replay",
-    "doctor",
-]
+    "annotate", "character", "render", "ingest", "validate", "guide", "train", "stylize", "deliver", "evaluate",
+    "review", "bake", "run", "inspect", "gc", "replay", "generate", "doctor",
+]  # fmt: skip
 
 
 def test_every_verb_has_help() -> None:
     runner = CliRunner()
     assert {command.name for command in app.registered_commands} == set(VERBS)
-    for verb in VERBS:
-        result = runner.invoke(app, [verb, "--help"])
-        assert result.exit_code == 0, verb
-        assert verb in result.output
+    for words in (*([verb] for verb in VERBS), ["sample"], ["sample", "drawing"], ["sample", "figure"]):
+        result = runner.invoke(app, [*words, "--help"])
+        assert result.exit_code == 0, words
+        assert words[-1] in result.output
 
 
 @pytest.mark.parametrize(
