@@ -62,7 +62,11 @@ def delivered(layout: Layout, shot: str) -> dict[str, str]:
 
     folders = names(layout.deliveries(shot), "directory")
     records = {name: join(layout.deliveries(shot), name) for name in folders}
-    whole = [name for name, url in records.items() if any(read_json(join(url, r)) for r in (RECORD, BAKE_RECORD))]
+    whole = [
+        name
+        for name, url in records.items()
+        if any(read_json(join(url, record)) is not None for record in (RECORD, BAKE_RECORD))
+    ]
     return {name.split("-")[0]: f"delivery {name} is made from it" for name in whole}
 
 
