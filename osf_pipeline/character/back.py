@@ -18,10 +18,11 @@ ALIKE = 24.0
 BIN, RARE = 6.0, 0.002
 """CIE Lab units in which colours are counted, and the share of the figure below which a colour is none of its own."""
 
-BAND = 0.03
-"""Breadth of the band along the outline whose regions go on behind, over the figure's longer side."""
+EDGE, BAND = 0.012, 0.03
+"""Over the figure's longer side: how near to the outline regions must come that go on behind, and the breadth of the
+band along the outline in which hair is told from skin and no feature of a face is looked for."""
 
-LARGE = 0.05
+LARGE = 0.12
 """Regions that cover this share of the figure go on behind even if they do not reach the outline."""
 
 NAPE = 0.3
@@ -55,7 +56,7 @@ def paint_back(
     longer = float(max(np.ptp(rows), np.ptp(columns))) + 1
     depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
     front = _sorted_colors(fill, mask, line)
-    kept = _regions(front, mask, depth, mask & (depth <= max(BAND * longer, line)), line)
+    kept = _regions(front, mask, depth, mask & (depth <= max(EDGE * longer, line)), line)
     label = _nearest(front, kept)
     head = head_region & mask
     painted = _painted(fill, front, label, mask, longer)
@@ -142,7 +143,8 @@ def _hair(label: np.ndarray, head: np.ndarray, bones: tuple[DrawnBone, ...], ban
         wide[side] = np.percentile(np.abs(across[head & half & (along > 0)]), 98) if (head & half).any() else 0.1
     side = (across >= 0).astype(int)
     reach = np.clip(np.abs(across) / wide[side], 0, 1)
-    border = NAPE + (np.maximum(low[side], NAPE) - NAPE) * reach**2
+    nape = min(NAPE, *low)  # long hair goes down to where it ends at the sides
+    border = nape + (low[side] - nape) * reach**2
     return np.where(head & (along > border), hair, label)
 
 
