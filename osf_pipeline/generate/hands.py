@@ -12,7 +12,7 @@ import numpy as np
 from scipy import ndimage
 
 from osf_pipeline.character.character import Character
-from osf_pipeline.color import decode_srgb, encode_srgb
+from osf_pipeline.color import decode_srgb
 from osf_pipeline.drawing.drawing import Drawing
 from osf_pipeline.render.frame import Frame
 from osf_pipeline.render.scene import Mesh

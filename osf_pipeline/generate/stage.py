@@ -35,7 +35,7 @@ from osf_pipeline.store.files import names, take, write_bytes, write_json
 from osf_pipeline.store.identity import identity
 
 KIND = "generated"
-STAGE_VERSION = 2
+STAGE_VERSION = 1
 """Raised by hand whenever equal requests give other frames."""
 WORKER = "osf_pipeline.generate.sequence:SequenceWorker"
 SET = "set.json"
@@ -84,13 +84,14 @@ def generate(
     sequences = plan(request, clips, drawings)
     figure = round(FIGURE_SHARE * request.height)
     keys = {sequence.shot: _key(sequence, clips, contents, figure) for sequence in sequences}
-    _refuse_foreign(layout, sequences)
+    records = {sequence.shot: record_of(layout, sequence.shot) for sequence in sequences}
+    _refuse_foreign(layout, records)
     url = join(layout.root, KIND, request.name)
     claim = hold(url)
     if claim is None:
         raise RequestError("another run makes this set", set=request.name, fix="Wait for it, or stop it.")
     with claim:
-        left = [sequence for sequence in sequences if not _done(layout, sequence, keys[sequence.shot])]
+        left = [s for s in sequences if not _done(layout, s, records[s.shot], keys[s.shot])]
         # Real drawings first: what can fail fails early. One character's sequences together: it is built less often.
         left.sort(key=lambda s: (all(cast.drawing is None for cast in s.cast.values()), *s.cast))
         job = {"root": layout.root, "home": layout.home, "threads": execution.threads, "figure": figure}
@@ -127,7 +128,7 @@ def contact_sheet(layout: Layout, sequences: list[Sequence]) -> bytes:
 
 
 def _drawings(request: GenerateRequest) -> tuple[dict[str, str], dict[str, Any]]:
-    """Character name to folder of the real drawings of this split, and the hashes of their files.
+    """Character name to folder of the real drawings of this split, and what they hold.
 
     Raises:
         RequestError: for a folder without a drawing, or with a name that no style can have.
@@ -136,7 +137,7 @@ def _drawings(request: GenerateRequest) -> tuple[dict[str, str], dict[str, Any]]
     for url in request.drawings:
         folder = DrawingFolder.at(url)
         if split_of(take(join(url, folder.picture))) == request.split:
-            contents[url] = folder.hashes()
+            contents[url] = {**folder.hashes(), "license": folder.config.license}
             name = check_name("drawing", url.rstrip("/").rsplit("/", 1)[-1])
             # With its content: two drawings of one name, in one set or in two, are two styles.
             folders[f"{request.split}-{name}-{identity(KIND, STAGE_VERSION, contents[url], {})[:6]}"] = url
@@ -154,23 +155,21 @@ def _key(sequence: Sequence, clips: Mapping[str, Clip], contents: Mapping[str, A
     return identity(KIND, STAGE_VERSION, {"cast": cast, "motions": motions}, recipe)
 
 
-def _refuse_foreign(layout: Layout, sequences: list[Sequence]) -> None:
+def _refuse_foreign(layout: Layout, records: Mapping[str, Json | None]) -> None:
     """
     Raises:
         RequestError: when a shot of that name was not made here.
     """
-    for sequence in sequences:
-        folder = layout.renders(sequence.shot)
-        if (found := names(folder)) and record_of(layout, sequence.shot) is None:
+    for shot, record in records.items():
+        if record is None and (found := names(layout.renders(shot))):
             raise RequestError(
-                "the folder holds renders that were not made by `osf generate`", folder=folder, file=found[0],
-                fix="Choose another seed, or move them away.",
+                "the folder holds renders that were not made by `osf generate`", folder=layout.renders(shot),
+                file=found[0], fix="Choose another seed, or move them away.",
             )  # fmt: skip
 
 
-def _done(layout: Layout, sequence: Sequence, key: str) -> bool:
+def _done(layout: Layout, sequence: Sequence, record: Json | None, key: str) -> bool:
     """Whether a sequence is there, with its styles."""
-    record = record_of(layout, sequence.shot)
     if record is None or record["key"] != key or not record["done"]:
         return False
     styles = (join(layout.style(name), STYLE) for name in sequence.cast)

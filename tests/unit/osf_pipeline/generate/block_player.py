@@ -20,7 +20,7 @@ def block(cast: Cast) -> Player:
     head = Bone("head", 0, (0, 1.5, 0), (0, 1.8, 0), Role.HEAD)
     character = Character(
         (trunk, head), rest + np.array([0, 0.9, 0]), faces, part,
-        np.tile(np.float32([1, 0]), (len(rest), 1)), noise.random((len(faces), 3, 2), np.float32),
+        np.tile(np.array([1, 0], np.float32), (len(rest), 1)), noise.random((len(faces), 3, 2), np.float32),
         noise.uniform(0.4, 1, (8, 8, 3)).astype(np.float32), 0.02, (20, 99),
     )  # fmt: skip
     mask = np.zeros((120, 40), bool)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,10 @@ from osf_pipeline.generate.player import Player
 from osf_pipeline.generate.sequence import SequenceWorker
 from osf_pipeline.generate.stage import GeneratedSet, generate
 from osf_pipeline.layout import Layout
+from osf_pipeline.render.sequence import write_frame
 from osf_pipeline.sample.hand import Hand
+from osf_pipeline.sample.make import styled_truth
+from osf_pipeline.store.claim import hold
 
 Make = Callable[..., GeneratedSet]
 
@@ -80,13 +83,13 @@ def test_more_sequences_keep_the_earlier_ones(make: Make, tmp_path: Path) -> Non
 
 def test_a_killed_run_continues_to_the_same_bytes(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(tmp_path / "whole")
-    write, written = sequence_module.write_frame, []
+    written: list[str] = []
 
     def dying(url: str, frame: Any) -> int:
         if len(written) == 3:
             raise KeyboardInterrupt
         written.append(url)
-        return write(url, frame)
+        return write_frame(url, frame)
 
     with monkeypatch.context() as patch:
         patch.setattr(sequence_module, "write_frame", dying)
@@ -130,6 +133,15 @@ def test_an_unknown_motion_is_refused_before_anything_is_written(make: Make, tmp
     with pytest.raises(RequestError, match="no such motion"):
         make(tmp_path / "none", motions=("walk", "moonwalk"))
     assert not (tmp_path / "none").exists()
+
+
+def test_a_set_is_made_by_one_run_at_a_time(make: Make, tmp_path: Path) -> None:
+    claim = hold(str(tmp_path / "generated/train-2"))
+    assert claim is not None
+    with claim, pytest.raises(RequestError, match="another run makes this set"):
+        make(tmp_path)
+    assert not files(tmp_path)
+    assert make(tmp_path).reused == 0
 
 
 def test_renders_of_somebody_else_are_left_alone(make: Make, tmp_path: Path) -> None:
@@ -179,11 +191,11 @@ def test_two_drawings_of_one_name_are_two_characters(tmp_path: Path) -> None:
 
 
 def test_two_actors_are_drawn_each_by_its_own_hand(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    draw, seen = sequence_module.styled_truth, []
+    seen: list[tuple[Mapping[int, str], dict[int, Hand]]] = []
 
     def watched(frame: Any, seed: int, hands: dict[int, Hand], scale: float) -> dict[str, np.ndarray]:
         seen.append((frame.now.scene.objects, hands))
-        return draw(frame, seed, hands, scale)
+        return styled_truth(frame, seed, hands, scale)
 
     monkeypatch.setattr(sequence_module, "styled_truth", watched)
     monkeypatch.setattr(plan_module, "PAIR", 1.0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from block_player import block
@@ -11,6 +13,7 @@ from osf_pipeline.color import decode_srgb, encode_srgb
 from osf_pipeline.config import Camera
 from osf_pipeline.drawing.contour import find_line
 from osf_pipeline.drawing.drawing import Drawing
+from osf_pipeline.drawing.folder import DrawingFolder
 from osf_pipeline.drawing.outline import outlines
 from osf_pipeline.drawing.skeleton import Skeleton
 from osf_pipeline.drawing.strip import measure_strip
@@ -61,6 +64,19 @@ def test_a_line_that_comes_and_goes_fades() -> None:
 
 def test_a_figure_without_an_outline_gets_a_pencil() -> None:
     assert measured_hand(drawn(0, (0, 0, 0)), 0.5) == PENCIL
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("name", "width", "ink"), [("char1", 16, "#302566"), ("char3", 3, "#4d422e"), ("char5", 2, "#5183b4")]
+)
+def test_hands_of_real_drawings(shared_data: Path, name: str, width: float, ink: str) -> None:
+    """Felt pen, thin pencil, thin ballpoint; widths and inks read off the pictures."""
+    drawing, _ = DrawingFolder.at(str(shared_data / "drawings" / name)).read()
+    hand = measured_hand(drawing, 1.0)
+    assert hand.width == pytest.approx(width, abs=1)
+    np.testing.assert_allclose(list(bytes.fromhex(hand.ink[1:])), list(bytes.fromhex(ink[1:])), atol=30)
+    assert hand.darkness > 0.6
 
 
 def test_accents_follow_a_character_to_its_block_of_part_ids() -> None:
