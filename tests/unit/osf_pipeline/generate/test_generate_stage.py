@@ -21,6 +21,7 @@ from osf_pipeline.generate.player import Player
 from osf_pipeline.generate.sequence import SequenceWorker
 from osf_pipeline.generate.stage import GeneratedSet, generate
 from osf_pipeline.layout import Layout
+from osf_pipeline.motion.clip import Clip
 from osf_pipeline.render.sequence import write_frame
 from osf_pipeline.sample.hand import Hand
 from osf_pipeline.sample.make import styled_truth
@@ -119,6 +120,16 @@ def test_a_sequence_that_is_begun_anew_is_no_finished_shot(
     assert len(begun) == 1
     assert not list((tmp_path / "renders" / begun[0]).glob("*.exr"))
     assert make(tmp_path).reused == 1  # back at the first request, what was begun is made again
+
+
+def test_another_motion_of_the_same_name_is_rendered_anew(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for fps, reused in ((24, 0), (24, 2), (48, 0)):  # as long, sampled more finely
+        clip = Clip("walk", (), np.zeros(0, int), np.zeros((2 * fps + 1, 0, 3)), fps)
+        for module in (stage, sequence_module):
+            monkeypatch.setattr(module, "motion", lambda name, folder, clip=clip: clip)
+        assert make(tmp_path, motions=("walk",)).reused == reused
 
 
 def test_a_lost_style_is_made_again(make: Make, tmp_path: Path) -> None:
