@@ -35,6 +35,9 @@ FIDELITY = 1.5
 LINE_DISCOUNT = 0.7
 """Share of its length that a border saves on a drawn line."""
 
+ROOT = 0.35
+"""Half-thicknesses from a limb's first joint, along the limb, up to which nothing is cut."""
+
 SHORT = 0.45
 """Cuts shorter than this, over the limb's half-thickness, are left closed."""
 
@@ -403,6 +406,11 @@ def _slits(sheet: Sheet, part: np.ndarray, bones: Sequence[DrawnBone], radius: n
             )
         away = np.linalg.norm(middle[border] - bones[root].head, axis=1)
         apart[border[away <= away.min() + REACH * radius[root]]] = False
+        # A border that runs across the limb at its root is where it grows on, however broad a coat or hip is there.
+        axis = bones[root].tail - bones[root].head
+        axis = axis / max(float(np.linalg.norm(axis)), 1e-9)
+        across = (middle - bones[root].head) @ axis < ROOT * radius[root]
+        apart &= ~(across & ((first == number) | (second == number)))
     # Notches left by the neighbourhood's edge are closed again, but for parts that are not even neighbours.
     length = np.linalg.norm(np.diff(sheet.points[ends], axis=1)[:, 0], axis=1)
     n, (a, b) = len(sheet.points), ends[apart].T
