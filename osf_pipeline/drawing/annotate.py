@@ -34,7 +34,7 @@ from skimage import measure
 from osf_pipeline.drawing import skeleton as joints_file
 from osf_pipeline.drawing.estimate import estimate
 from osf_pipeline.drawing.picture import Picture
-from osf_pipeline.drawing.skeleton import Finding, Joint, Skeleton, findings
+from osf_pipeline.drawing.skeleton import Joint, JointFinding, Skeleton, findings
 from osf_pipeline.errors import InputDataError, RequestError
 from osf_pipeline.store.files import take
 
@@ -125,7 +125,7 @@ class Sheet:
         height, width = self.mask.shape
         return joints_file.parse(data, (height, width))
 
-    def check(self, data: Any) -> tuple[Finding, ...]:
+    def check(self, data: Any) -> tuple[JointFinding, ...]:
         """Findings on joints, as the page sends them: the `skeleton` of a `char_cfg.yaml`, in working pixels.
 
         Raises:
@@ -133,7 +133,7 @@ class Sheet:
         """
         return findings(self._skeleton(data), self.mask)
 
-    def save(self, data: Any) -> tuple[tuple[Finding, ...], str]:
+    def save(self, data: Any) -> tuple[tuple[JointFinding, ...], str]:
         """Write joints the page sent, unless they have errors; returns findings, and the file's version then.
 
         Raises:

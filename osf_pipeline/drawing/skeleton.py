@@ -257,7 +257,7 @@ def write(url: str, skeleton: Skeleton, size: tuple[int, int]) -> None:
 
 
 @dataclass(frozen=True)
-class Finding:
+class JointFinding:
     """One thing to say of joints on a figure.
 
     Attributes:
@@ -290,7 +290,7 @@ def check(skeleton: Skeleton, mask: np.ndarray) -> list[str]:
     return [f"{finding.what}. {finding.fix}" for finding in found]
 
 
-def findings(skeleton: Skeleton, mask: np.ndarray) -> tuple[Finding, ...]:
+def findings(skeleton: Skeleton, mask: np.ndarray) -> tuple[JointFinding, ...]:
     """Everything that is wrong or doubtful about joints on a figure, errors first; arguments as of `check`."""
     rows, columns = np.nonzero(mask)
     if not len(rows):
@@ -307,7 +307,7 @@ def findings(skeleton: Skeleton, mask: np.ndarray) -> tuple[Finding, ...]:
     return tuple(sorted(found, key=lambda finding: finding.severity))
 
 
-def _outside(skeleton: Skeleton, gaps: np.ndarray, longer: int) -> Iterator[Finding]:
+def _outside(skeleton: Skeleton, gaps: np.ndarray, longer: int) -> Iterator[JointFinding]:
     for joint in skeleton.joints:
         row, column = _pixel(joint.x, joint.y, gaps)
         gap = float(gaps[row, column]) + math.hypot(joint.x - column, joint.y - row)
@@ -316,7 +316,7 @@ def _outside(skeleton: Skeleton, gaps: np.ndarray, longer: int) -> Iterator[Find
         what = f"{joint.name} at ({joint.x:g}, {joint.y:g}) lies {gap:.0f} pixels outside the figure"
         far = gap > NEAR * longer
         fix = "Move the joint onto the figure with `osf annotate`, or mend the mask."
-        yield Finding("error" if far else "warning", what, (joint.name,), fix)
+        yield JointFinding("error" if far else "warning", what, (joint.name,), fix)
 
 
 def _pixel(x: float, y: float, pixels: np.ndarray) -> tuple[int, int]:
@@ -325,7 +325,7 @@ def _pixel(x: float, y: float, pixels: np.ndarray) -> tuple[int, int]:
     return min(max(round(y), 0), height - 1), min(max(round(x), 0), width - 1)
 
 
-def _unknown(skeleton: Skeleton) -> Iterator[Finding]:
+def _unknown(skeleton: Skeleton) -> Iterator[JointFinding]:
     """Names nothing is known to move by, and joints without which a limb or the trunk is not whole."""
     names = {joint.name for joint in skeleton.joints}
     wanted = dict.fromkeys(TRUNK)
@@ -335,21 +335,21 @@ def _unknown(skeleton: Skeleton) -> Iterator[Finding]:
                 "Use root, hip, torso, neck, or right_ or left_ with shoulder, elbow, hand, hip, knee or foot; number "
             )
             fix += "further limbs (right_hand2), and end a quadruped's legs in _b and _f (left_knee_f)."
-            yield Finding("error", f"{name} is no known joint", (name,), fix)
+            yield JointFinding("error", f"{name} is no known joint", (name,), fix)
             continue
         for part in ARM if limb["joint"] in ARM else LEG:
             wanted[f"{limb['side']}_{part}{limb['suffix']}"] = None
     for name in wanted:
         if name not in names:
-            yield Finding("error", f"the joint {name} is missing", (), "Add it, or remove the rest of its limb.")
+            yield JointFinding("error", f"the joint {name} is missing", (), "Add it, or remove the rest of its limb.")
 
 
-def _short(skeleton: Skeleton) -> Iterator[Finding]:
+def _short(skeleton: Skeleton) -> Iterator[JointFinding]:
     """Bones without a direction. `hip` shares the root's place in every file of this format: it turns with it."""
     for parent, joint in _bones(skeleton):
         if math.dist((parent.x, parent.y), (joint.x, joint.y)) < 1 and (parent.parent, joint.name) != (None, "hip"):
             what = f"{joint.name} and its parent {parent.name} share a place at ({joint.x:g}, {joint.y:g})"
-            yield Finding("error", what, (joint.name, parent.name), "Move one of them: a bone needs a direction.")
+            yield JointFinding("error", what, (joint.name, parent.name), "Move one of them: a bone needs a direction.")
 
 
 def _bones(skeleton: Skeleton) -> Iterator[tuple[Joint, Joint]]:
@@ -357,14 +357,14 @@ def _bones(skeleton: Skeleton) -> Iterator[tuple[Joint, Joint]]:
     return ((places[joint.parent], joint) for joint in skeleton.joints if joint.parent is not None)
 
 
-def _hidden(skeleton: Skeleton) -> Iterator[Finding]:
+def _hidden(skeleton: Skeleton) -> Iterator[JointFinding]:
     """Limbs that cross each other or lie over the body's axis: what is behind them was never drawn."""
     fix = "Draw the figure in an A- or T-pose, arms and legs apart; or move the joints if they are wrong."
     limbs = [limb for limb in skeleton.limbs() if len(limb) > 1]
     for one, other in combinations(limbs, 2):
         if any(_cross(*a, *b) for a in pairwise(one) for b in pairwise(other)):
             what = f"the limbs of {one[-1].name} and {other[-1].name} cross: the drawing hides part of the body"
-            yield Finding("error", what, (one[-1].name, other[-1].name), fix)
+            yield JointFinding("error", what, (one[-1].name, other[-1].name), fix)
     girdle = {limb[0].name for limb in limbs}
     inner = {joint.name for limb in limbs for joint in limb[1:]}
     trunk = [(parent, joint) for parent, joint in _bones(skeleton) if joint.name not in inner]
@@ -376,7 +376,7 @@ def _hidden(skeleton: Skeleton) -> Iterator[Finding]:
                     f"the limb of {limb[-1].name} lies over the body between {parent.name} and {joint.name}: "
                     "the drawing hides part of the body"
                 )
-                yield Finding("error", what, (limb[-1].name, parent.name, joint.name), fix)
+                yield JointFinding("error", what, (limb[-1].name, parent.name, joint.name), fix)
                 break
 
 
@@ -398,7 +398,7 @@ def _cross(a: Joint, b: Joint, c: Joint, d: Joint) -> bool:
     return side(a, b, c) * side(a, b, d) < 0 and side(c, d, a) * side(c, d, b) < 0
 
 
-def _astray(skeleton: Skeleton, gaps: np.ndarray, longer: int) -> Iterator[Finding]:
+def _astray(skeleton: Skeleton, gaps: np.ndarray, longer: int) -> Iterator[JointFinding]:
     """Bones of limbs that leave the figure on their way: joints of a bent limb too far apart, or of another limb."""
     for limb in skeleton.limbs():
         for a, b in pairwise(limb):
@@ -406,4 +406,4 @@ def _astray(skeleton: Skeleton, gaps: np.ndarray, longer: int) -> Iterator[Findi
             gap = max(gaps[_pixel(a.x + (b.x - a.x) * t, a.y + (b.y - a.y) * t, gaps)] for t in steps)
             if gap > ASTRAY * longer:
                 what = f"the bone from {a.name} to {b.name} leaves the figure by {gap:.0f} pixels"
-                yield Finding("warning", what, (a.name, b.name), "Check that both joints are on the same limb.")
+                yield JointFinding("warning", what, (a.name, b.name), "Check that both joints are on the same limb.")
