@@ -109,6 +109,6 @@ class SequenceWorker:
 
 
 def thumbnail(frame: Frame, styled: dict[str, np.ndarray]) -> bytes:
-    """PNG: a frame as rendered, and as its hands draw it."""
+    """PNG: a frame as rendered, and as its hands draw it; over grey, since white paper hides white figures."""
     pair = (frame.buffers["color"], np.stack([styled[channel] for channel in "RGBA"]))
-    return encode_png(resized(np.concatenate([picture(layer) for layer in pair], axis=1), THUMBNAIL_WIDTH))
+    return encode_png(resized(np.concatenate([picture(layer, "grey") for layer in pair], axis=1), THUMBNAIL_WIDTH))

@@ -63,7 +63,9 @@ def test_a_set_holds_renders_truth_styles_and_a_listing(make: Make, tmp_path: Pa
         layout.style_config(style)
     listing = json.loads(Path(made.url, "set.json").read_text())
     assert [entry["shot"] for entry in listing["sequences"]] == list(made.shots)
-    assert np.asarray(Image.open(Path(made.url, "contact.png"))).std() > 5
+    sheet = np.asarray(Image.open(Path(made.url, "contact.png")))
+    assert sheet.std() > 5
+    assert abs(int(sheet[0, 0, 0]) - 128) < 2  # not white, which would hide white figures
 
 
 def test_the_same_request_again_does_no_work(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
