@@ -17,8 +17,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 demo: $(VENV)/.installed
 	@$(QUIET) $(BIN)/osf doctor --root $(DEMO)
-	@$(QUIET) $(BIN)/osf sample --root $(DEMO)
-	@$(QUIET) $(BIN)/python -m dagster_project.launch --root $(DEMO) --shot figure --style figure --backend ray
+	@$(QUIET) $(BIN)/osf sample drawing --root $(DEMO)
+	@$(QUIET) $(BIN)/python -m dagster_project.launch --root $(DEMO) --character fox --motion cross_arms --backend ray
 
 test: check unit integration
 

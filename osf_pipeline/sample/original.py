@@ -15,6 +15,8 @@ from PIL import Image
 from scipy import ndimage
 
 from osf_pipeline.color import encode_srgb, to_uint8
+from osf_pipeline.config import CharacterConfig, dump_yaml
+from osf_pipeline.drawing.folder import CONFIG
 from osf_pipeline.drawing.skeleton import FILE as SKELETON_FILE
 from osf_pipeline.drawing.skeleton import Joint, Skeleton
 from osf_pipeline.drawing.skeleton import write as write_skeleton
@@ -60,7 +62,7 @@ It is dedicated to the public domain under CC0 1.0 Universal: https://creativeco
 
 
 def write_original(folder: str) -> None:
-    """Write the scan alone, `drawing.png`, its joints, `char_cfg.yaml`, and `LICENSE.txt` into a folder URL.
+    """Write the scan alone, `drawing.png`, its joints and licence into the folder of a drawing (any URL).
 
     There is no mask: finding the figure on the paper is part of reading a drawing.
     """
@@ -69,6 +71,7 @@ def write_original(folder: str) -> None:
     Image.fromarray(to_uint8(np.moveaxis(art.on_paper(SEED), -1, 0))).save(png, "PNG")
     write_bytes(join(folder, "drawing.png"), png.getvalue())
     write_skeleton(join(folder, SKELETON_FILE), art.skeleton, art.mask.shape)
+    write_bytes(join(folder, CONFIG), dump_yaml(CharacterConfig(license=art.licence)).encode())
     write_bytes(join(folder, "LICENSE.txt"), LICENSE.encode())
 
 
