@@ -31,8 +31,9 @@ GROUND_COLOR = "#d9d2c3"
 def build_scene(config: SceneConfig, characters: Mapping[str, Character], motions: Mapping[str, Clip]) -> Scene:
     """The scene of a shot.
 
-    Objects are numbered in the order of the file: actors, props, ground. Every character has a block of part ids of its
-    own, the first one's starting at 1 as in its own frames; each prop and the ground are one part.
+    Objects are numbered in the order of the file: actors, props, ground. Characters of one build share part ids and
+    names, which are those of their own keyframes; one of another build has a block of ids behind them. Each prop and
+    the ground are one part.
 
     Args:
         characters, motions: all that the actors name.
@@ -119,8 +120,9 @@ def _part_blocks(config: SceneConfig, characters: Mapping[str, Character]) -> tu
     parts: dict[int, str] = {}
     for actor in config.actors:
         if actor.character not in blocks:
-            blocks[actor.character] = len(parts)
             own = characters[actor.character].parts
+            alike = all(parts.get(number, name) == name for number, name in own.items())
+            blocks[actor.character] = 0 if alike else max(parts)
             parts |= {blocks[actor.character] + number: name for number, name in own.items()}
     return blocks, parts
 

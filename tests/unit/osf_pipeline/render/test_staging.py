@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -35,9 +36,9 @@ def test_every_thing_has_its_name_and_every_character_its_parts(character: Chara
     )  # fmt: skip
     assert scene.objects == {1: "boxer", 2: "twin", 3: "boxer-2", 4: "pole", 5: "crate", 6: "ground"}
     bones = [bone.name for bone in character.bones]
-    assert [scene.parts[number] for number in sorted(scene.parts)] == [*bones, *bones, "pole", "crate", "ground"]
+    assert [scene.parts[number] for number in sorted(scene.parts)] == [*bones, "pole", "crate", "ground"]
     assert [(m.object_id, int(m.part.min())) for m in scene.meshes] == [
-        (1, 1), (2, 16), (3, 1), (4, 31), (5, 32), (6, 33),
+        (1, 1), (2, 1), (3, 1), (4, 16), (5, 17), (6, 18),
     ]  # fmt: skip
     shot = shot_config(config, "duel", scene)
     assert shot == ShotConfig(
@@ -45,6 +46,15 @@ def test_every_thing_has_its_name_and_every_character_its_parts(character: Chara
         styles={"boxer": "boxer", "twin": "ink", "boxer-2": "boxer"}, camera=scene.camera(1),
     )  # fmt: skip
     assert [shot.style_of(number) for number in range(1, 7)] == ["boxer", "ink", "boxer", None, None, None]
+
+
+def test_a_character_of_another_build_has_part_ids_of_its_own(character: Character) -> None:
+    tailed = replace(character, bones=(*character.bones[:-1], replace(character.bones[-1], name="tail")))
+    config = SceneConfig(actors=(BOXER, Actor(character="cat", motion="walk")), frames="1-2")
+    scene = build_scene(config, {"boxer": character, "cat": tailed}, {name: motion(name) for name in ("walk", "wave")})
+    count = len(character.bones)
+    assert [int(mesh.part.min()) for mesh in scene.meshes] == [1, count + 1]
+    assert (scene.parts[count], scene.parts[2 * count]) == (character.bones[-1].name, "tail")
 
 
 def test_two_things_of_one_name_are_refused(character: Character) -> None:

@@ -9,6 +9,7 @@ from PIL import Image
 from scipy import ndimage
 
 from osf_pipeline.drawing import skeleton as joints
+from osf_pipeline.drawing.folder import DrawingFolder
 from osf_pipeline.sample import fox
 from osf_pipeline.sample.original import original, write_original
 
@@ -38,7 +39,9 @@ def test_it_is_painted_not_plain() -> None:
 
 def test_files_hold_the_scan_and_the_joints_but_no_mask(tmp_path: Path) -> None:
     write_original(str(tmp_path / "fox"))
-    assert sorted(path.name for path in (tmp_path / "fox").iterdir()) == ["LICENSE.txt", "char_cfg.yaml", "drawing.png"]
+    assert sorted(path.name for path in (tmp_path / "fox").iterdir()) == [
+        "LICENSE.txt", "char_cfg.yaml", "character.yaml", "drawing.png",
+    ]  # fmt: skip
     picture = np.asarray(Image.open(tmp_path / "fox" / "drawing.png"))
     assert picture.shape == (fox.HEIGHT, fox.WIDTH, 3)
     paper = picture[:30].reshape(-1, 3)
@@ -47,6 +50,7 @@ def test_files_hold_the_scan_and_the_joints_but_no_mask(tmp_path: Path) -> None:
     read = joints.read(str(tmp_path / "fox" / "char_cfg.yaml"), picture.shape[:2])
     assert read == original().skeleton
     assert "CC0" in (tmp_path / "fox" / "LICENSE.txt").read_text()
+    assert DrawingFolder.at(str(tmp_path / "fox")).config.license == "CC0-1.0"
 
 
 def test_a_limb_mirrors_onto_the_other_side() -> None:
