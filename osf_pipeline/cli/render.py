@@ -52,8 +52,8 @@ def command(
     shows them all. For anything else (props, paths, moving cameras) write ROOT/scenes/SHOT.yaml.
     """
     with reporting(report) as results:
-        from osf_pipeline.render.stage import Cast, render_shot
-        from osf_pipeline.scenes import line_up, write_scene
+        from osf_pipeline.render.stage import add_scene, render_shot
+        from osf_pipeline.scenes import line_up
 
         layout = project(root, home)
         if character:
@@ -61,8 +61,7 @@ def command(
                 character, motion or ["walk"], frames=frames, fps=fps, width=width, height=height,
                 projection=camera, lit=light == "lit", ground=ground, renderer=renderer,
             )  # fmt: skip
-            Cast.find(layout, scene)  # nothing is written that names what does not exist
-            write_scene(layout, shot, scene, force=force)
+            add_scene(layout, shot, scene, force=force)
         execution = Execution(backend, address, workers, threads)
         result = render_shot(layout, shot, execution, progress_lines())
         results.append(describe(result))

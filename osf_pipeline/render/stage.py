@@ -66,11 +66,11 @@ def render_shot(
     version = identity(KIND, STAGE_VERSION, cast.contents(), config.model_dump(mode="json"))
     folder = layout.renders(shot)
     _refuse_foreign(folder)
+    scene = build_scene(config, cast.characters, cast.motions)
     claim = hold(folder)
     if claim is None:
         raise RequestError("another run renders this shot", shot=shot, fix="Wait for it, or stop it.")
     with claim:
-        scene = build_scene(config, cast.characters, cast.motions)
         written = shot_config(config, shot, scene)
         files = {frame: frame_name(written.source, frame) for frame in frames}
         record = _begin(folder, version, config, cast)
@@ -106,6 +106,17 @@ def render_shot(
     return StageResult(shot, KIND, version, folder, reused, len(frames), time.monotonic() - began, metadata, preview)
 
 
+def add_scene(layout: Layout, shot: str, config: SceneConfig, *, force: bool = False) -> None:
+    """Write a scene that can be rendered; nothing is written of one that cannot.
+
+    Raises:
+        RequestError: as `build_scene` and `write_scene`, or when it names what does not exist.
+    """
+    cast = Cast.find(layout, config)
+    build_scene(config, cast.characters, cast.motions)
+    write_scene(layout, shot, config, force=force)
+
+
 def render_scenes(
     layout: Layout,
     character: str,
@@ -122,7 +133,7 @@ def render_scenes(
     """
     if not scenes_of(layout, character):
         for name in motions:
-            write_scene(layout, f"{character}_{name}", SceneConfig(actors=(Actor(character=character, motion=name),)))
+            add_scene(layout, f"{character}_{name}", SceneConfig(actors=(Actor(character=character, motion=name),)))
     built = set(built_characters(layout))
     return [
         render_shot(layout, shot, execution, progress)

@@ -18,7 +18,7 @@ from osf_pipeline.ingest.stage import ingest_shot
 from osf_pipeline.layout import Layout
 from osf_pipeline.render import stage as stage_module
 from osf_pipeline.render.sequence import RayCastRenderer
-from osf_pipeline.render.stage import render_scenes, render_shot
+from osf_pipeline.render.stage import add_scene, render_scenes, render_shot
 from osf_pipeline.scenes import Actor, CameraMove, Prop, SceneConfig, Sun, read_scene, write_scene
 from osf_pipeline.store.claim import hold
 
@@ -247,3 +247,16 @@ def _bvh(lift: float) -> str:
     values[1], values[6] = 0.9, lift
     line = " ".join(f"{v:g}" for v in values)
     return f"{hierarchy}MOTION\nFrames: 2\nFrame Time: 1.0\n{line}\n{line}\n"
+
+
+def test_nothing_is_written_of_a_scene_that_cannot_be_rendered(stage: Layout) -> None:
+    motions = Path(stage.motions())
+    motions.mkdir(parents=True, exist_ok=True)
+    (motions / "odd.bvh").write_text(
+        "HIERARCHY\nROOT a\n{ OFFSET 0 0 0 CHANNELS 3 Xposition Yposition Zposition JOINT b { OFFSET 0 1 0 CHANNELS 0\n"
+        "End Site { OFFSET 0 1 0 } } }\nMOTION\nFrames: 1\nFrame Time: 0.04\n0 0 0\n"
+    )
+    with pytest.raises(RequestError, match="mapping"):
+        add_scene(stage, "odd", SceneConfig(actors=(Actor(character="boxer", motion="odd"),)))
+    assert "odd" not in stage.scenes()
+    assert not Path(stage.renders("odd")).exists()
