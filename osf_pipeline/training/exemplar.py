@@ -7,7 +7,8 @@ Belongs here: checking an exemplar, finding its limbs, measuring its drawn line.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -21,6 +22,9 @@ from model.strokes import StrokeAtlas, fit_atlas
 from osf_pipeline.colorspaces.spaces import LINEAR_REC709, Space
 from osf_pipeline.config import StyleConfig
 from osf_pipeline.errors import InputDataError
+
+if TYPE_CHECKING:
+    from osf_pipeline.drawing.strip import ContourStrip
 
 NEEDED = ("color", "depth", "normal", "rest_position", "part_id", "object_id")
 BORDER = 40
@@ -42,12 +46,14 @@ class ExemplarData:
         drawing: (4, y, x) float32 in 0..1, straight alpha, the sRGB curve on the primaries of `space`.
         mask: (1, y, x) float32 in 0..1; where the drawing is to be learnt.
         space: scene-linear; a network that learns from this sees and draws in it.
+        strip: the outline the drawing was made with, straightened; None where the style has none.
     """
 
     buffers: Mapping[str, np.ndarray]
     drawing: np.ndarray
     mask: np.ndarray
     space: Space = LINEAR_REC709
+    strip: ContourStrip | None = None
 
 
 @dataclass(frozen=True)
@@ -133,6 +139,7 @@ def load_exemplars(style: StyleConfig, base_url: str, space: Space = LINEAR_REC7
     Raises:
         InputDataError, RequestError: as the readers and `exemplar_from_arrays`.
     """
+    from osf_pipeline.drawing.strip import read_strip
     from osf_pipeline.exr.keyframe import read_drawing, read_keyframe
     from osf_pipeline.layout import join
 
@@ -140,7 +147,9 @@ def load_exemplars(style: StyleConfig, base_url: str, space: Space = LINEAR_REC7
     for entry in style.exemplars:
         mask = read_drawing(join(base_url, entry.mask))[:1] if entry.mask else None
         drawing = read_drawing(join(base_url, entry.drawing), space)
-        found.append(exemplar_from_arrays(read_keyframe(entry, base_url, space), drawing, mask, space))
+        exemplar = exemplar_from_arrays(read_keyframe(entry, base_url, space), drawing, mask, space)
+        strip = read_strip(join(base_url, entry.strip).rsplit("/", 1)[0]) if entry.strip else None
+        found.append(replace(exemplar, strip=strip))
     return found
 
 

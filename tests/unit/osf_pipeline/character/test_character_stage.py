@@ -72,6 +72,8 @@ def test_the_style_can_be_learnt_from(built: tuple[Path, BuiltCharacter]) -> Non
     assert style.license == "CC0-1.0"
     assert style.exemplars[0].strip == "strip.json"
     (exemplar,) = load_exemplars(style, layout.style("person"))
+    assert exemplar.strip is not None
+    assert np.median(exemplar.strip.inner + exemplar.strip.outer) == pytest.approx(4, abs=1)
     prepared = prepare(exemplar)
     assert 1.5 < prepared.stroke < 5, "the four pixels of the drawing are three on the keyframe"
     assert len(prepared.figure.limbs) >= 8
@@ -92,6 +94,13 @@ def test_an_artists_style_file_stays_and_lost_files_come_back(root: Path) -> Non
     build_from_drawing(Layout.of(str(root)), "person")
     assert (style / "style.yaml").read_text() == edited
     assert (style / "drawing.png").exists()
+
+
+def test_a_damaged_strip_is_named_before_anything_is_learnt(root: Path) -> None:
+    layout = Layout.of(str(root))
+    (root / "styles/person/strip.json").write_text("{}")
+    with pytest.raises(InputDataError, match=r"strip\.json"):
+        load_exemplars(layout.style_config("person"), layout.style("person"))
 
 
 def test_a_failed_build_leaves_the_current_version_alone(root: Path) -> None:
