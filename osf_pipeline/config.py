@@ -220,7 +220,7 @@ class Exemplar(Source):
         keyframe: EXR file beside style.yaml (or absolute, or a URL) with the G-buffer the drawing was made on.
         drawing: PNG, sRGB, straight alpha, registered pixel for pixel to the keyframe.
         mask: optional PNG; white where the drawing is to be learnt.
-        strip: optional `strip.json` with its `strip.png` beside it: the outline the drawing was made with, straightened,
+        strip: optional `strip.json`, `strip.png` beside it: the outline the drawing was made with, straightened,
             in pixels of the original drawing (`drawing.strip`). Read and checked, not learnt from yet.
     """
 
