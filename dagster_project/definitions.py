@@ -5,7 +5,8 @@
     styles/  ──► stylizer ─────► registry (MLflow)                            partition: style
                                     │  alias `champion`
     renders/ ──► gbuffer ──► guidance ──► stylized ──► delivery ──► review    partition: shot
-                   ▲ blocking checks         └──► evaluation ──────────┘
+                   ▲ blocking checks         ├──► evaluation ──────────┘
+                                             └──► baked (on request)
 
 * `discover` makes a partition of every new folder under drawings/, styles/ and renders/ and starts its job, so a
   drawing put into its folder comes out as stylized frames.
@@ -21,6 +22,7 @@ import os
 
 import dagster as dg
 
+from assets.baked import baked
 from assets.delivery import delivery
 from assets.evaluation import evaluation
 from assets.gbuffer import gbuffer
@@ -37,8 +39,8 @@ from dagster_project import jobs, schedules, sensors
 @dg.definitions
 def defs() -> dg.Definitions:
     return dg.Definitions(
-        assets=[rig, renders, stylizer, gbuffer, guidance, stylized, delivery, evaluation, review],
-        jobs=[jobs.character, jobs.style, jobs.shot],
+        assets=[rig, renders, stylizer, gbuffer, guidance, stylized, delivery, evaluation, review, baked],
+        jobs=[jobs.character, jobs.style, jobs.shot, jobs.bake],
         sensors=[sensors.discover, sensors.promotion],
         schedules=[schedules.refresh_characters, schedules.refresh_styles, schedules.refresh_shots],
         resources={

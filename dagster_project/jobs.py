@@ -1,4 +1,4 @@
-"""The jobs: a drawing to a character and its renders, a style to its network, a shot from renders to review."""
+"""The jobs: a drawing to renders, a style to its network, a shot from renders to review, and back to textures."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ style = dg.define_asset_job("style", ["stylizer"], description="Train and regist
 shot = dg.define_asset_job(
     "shot", dg.AssetSelection.groups("shot"), description="One shot, from renders to review page."
 )
+bake = dg.define_asset_job("bake", ["baked"], description="A stylized shot, back onto the textures of its objects.")
 
 PREPARE = [dg.AssetKey(key) for key in ("gbuffer", "guidance")]
 """Part of `shot` that needs no model."""

@@ -37,6 +37,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OsfProject:
 def stages(monkeypatch: pytest.MonkeyPatch) -> Stages:
     found = Stages()
     rooms = {
+        "bake": ("bake_shot",),
         "character": ("build_from_drawing",),
         "render": ("render_scenes",),
         "ingest": ("validate_shot", "ingest_shot"),

@@ -80,6 +80,9 @@ class Stages:
     def review_shot(self, layout: Any, shot: str, progress: Any) -> StageResult:
         return self._result(layout, shot, "review")
 
+    def bake_shot(self, layout: Any, shot: str, progress: Any) -> StageResult:
+        return self._result(layout, shot, "bake", seen=0.8)
+
     def train_style(self, layout: Any, style: str, progress: Any, overrides: dict[str, Any]) -> TrainedStyle:
         self.calls.append(f"train {style} {overrides}")
         folder = Path(layout.root) / "model"
@@ -107,7 +110,7 @@ def run(
     job: str, partition: str, project: OsfProject, instance: dg.DagsterInstance, selection: Any = None, **config: Any
 ) -> dg.ExecuteInProcessResult:
     """One run of a job, or of some of its assets, as the definitions declare it."""
-    instance.add_dynamic_partitions(f"{job}s", [partition])
+    instance.add_dynamic_partitions("shots" if job == "bake" else f"{job}s", [partition])
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     return (
         defs()

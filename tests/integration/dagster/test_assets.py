@@ -110,3 +110,10 @@ def test_a_drawing_becomes_a_rig_and_renders(project: OsfProject, instance: dg.D
     assert rig["location"].endswith("characters/fox/id-character")
     assert renders["scenes"] == 2
     assert [record["shot"] for record in (row.data for row in renders["rendered"].records)] == ["fox_walk", "fox_wave"]
+
+
+def test_a_bake_is_a_job_of_its_own(project: OsfProject, instance: dg.DagsterInstance, stages: Stages) -> None:
+    result = run("bake", "walk", project, instance)
+    assert result.success
+    assert stages.calls == ["bake"]
+    assert metadata(result, "baked")["seen"] == 0.8
