@@ -76,7 +76,12 @@ def analyse(picture: Picture, figure: Figure | None, skeleton: Skeleton) -> Draw
         )
     # Grain and crayon streaks are finer than a hundredth of a figure; its patches of colour are larger.
     fill = continued(rgb, source, keep, blur=max(2.0, 0.012 * float(np.sqrt(mask.sum()))))
-    findings = (*_scaled(picture), *figure.findings, _line_found(lines[0], float(cut.contour.sum() / mask.sum())))
+    findings = (
+        *_scaled(picture),
+        *figure.findings,
+        _line_found(lines[0], float(cut.contour.sum() / mask.sum())),
+        *_rim(lines[0]),
+    )
     return Drawing(rgb, figure.alpha, mask, cut.contour, fill, measure_strip(rgb, fill, lines[0]), skeleton, findings)
 
 
@@ -85,6 +90,17 @@ def _scaled(picture: Picture) -> tuple[str, ...]:
     if picture.size == (width, height):
         return ()
     return (f"the picture of {picture.size[0]}x{picture.size[1]} is worked on at {width}x{height}",)
+
+
+def _rim(line: Line) -> tuple[str, ...]:
+    """Masks drawn by hand lie beyond the line; the paper between is drawn along as a pale edge."""
+    rim = -float(np.median(line.outer[line.found])) if line.found.any() else 0.0
+    if rim < _PALE_RIM:
+        return ()
+    return (
+        f"about {rim:.0f} pixels of bare paper lie between the mask's border and the line; a mask that ends at the line, "
+        "or no mask on plain paper, gives a cleaner edge",
+    )
 
 
 def _line_found(line: Line, share: float) -> str:

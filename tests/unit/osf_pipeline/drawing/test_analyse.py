@@ -36,6 +36,14 @@ def test_a_drawing_with_its_mask() -> None:
     assert "outline" in drawing.findings[-1]
 
 
+def test_a_mask_with_a_rim_of_paper_is_told() -> None:
+    drawn = scan()
+    wide = ndimage.binary_dilation(drawn.mask, iterations=3)
+    (told,) = [f for f in analyse(drawn.picture, given(wide), SKELETON).findings if "bare paper" in f]
+    assert "about 3 pixels" in told
+    assert not [f for f in analyse(drawn.picture, given(drawn.mask), SKELETON).findings if "bare paper" in f]
+
+
 def test_a_drawing_alone_and_scaled_says_so() -> None:
     drawn = scan()
     picture = replace(drawn.picture, size=(880, 1040))
