@@ -98,8 +98,8 @@ def _rim(line: Line) -> tuple[str, ...]:
     if rim < _PALE_RIM:
         return ()
     return (
-        f"about {rim:.0f} pixels of bare paper lie between the mask's border and the line; a mask that ends at the line, "
-        "or no mask on plain paper, gives a cleaner edge",
+        f"about {rim:.0f} pixels of bare paper lie between the mask's border and the line; a mask that ends at the "
+        "line, or none on plain paper, gives a cleaner edge",
     )
 
 
