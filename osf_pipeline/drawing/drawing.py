@@ -20,6 +20,7 @@ from osf_pipeline.drawing.strip import ContourStrip, measure_strip
 from osf_pipeline.errors import InputDataError
 
 _SMALLEST = 64  # pixels of a figure's longer side: below, lines and joints cannot be told apart
+_PALE_RIM = 1.5  # pixels of paper around the line that are worth a word
 
 
 @dataclass(frozen=True)
