@@ -17,6 +17,7 @@ import fsspec
 from osf_pipeline.cli.console import show
 from osf_pipeline.layout import local_path
 from osf_pipeline.results import BuiltCharacter, StageResult, TrainedStyle
+from osf_pipeline.store.identity import identity
 
 PREVIEW_BYTES = 30_000
 """Metadata lies in the event log, so pictures in it stay small."""
@@ -75,12 +76,13 @@ def materialize_scenes(results: Sequence[StageResult]) -> dg.MaterializeResult[N
     rows = [
         {"shot": r.shot, "frames": r.frames, "reused": r.reused, "seconds": r.seconds, "folder": r.url} for r in results
     ]
+    version = identity("renders", 1, {r.shot: r.id for r in results}, {})
     metadata = {
         "scenes": len(results),
         **values({"rendered": rows}),
         **preview(next((r.preview_png for r in results), None)),
     }
-    return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion("-".join(r.id for r in results)))
+    return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(version))
 
 
 def values(data: Mapping[str, Any]) -> dict[str, Any]:

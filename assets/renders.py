@@ -1,7 +1,7 @@
 """EXR renders of every scene a character plays in; each becomes a shot.
 
-A character without a scene gets one for each motion asked for. A scene whose other characters are not built yet waits
-for theirs.
+Each motion asked for gets a scene; a character without any scene walks. A scene whose other characters are not built
+yet waits for theirs.
 """
 
 import dagster as dg
@@ -15,7 +15,7 @@ from assets.resources import OsfProject
 class Motions(dg.Config):
     """Motions to make a scene of, named `<character>_<motion>`, where that scene does not exist yet."""
 
-    motions: list[str] = Field(["walk"])
+    motions: list[str] = Field([])
 
 
 @dg.asset(

@@ -17,6 +17,7 @@ import dagster as dg
 import typer
 
 from dagster_project.definitions import defs
+from dagster_project.staleness import in_the_making
 from osf_pipeline.cli.console import Address, Backend, Home, Root, Threads, Workers, reporting
 from osf_pipeline.errors import RequestError
 from osf_pipeline.layout import Layout, join
@@ -30,7 +31,9 @@ INSTANCE_SETTINGS = Path(__file__).resolve().parents[1] / "infra" / "dagster.yam
 def command(
     shot: Annotated[str | None, typer.Option(help="Name of a shot: a folder under ROOT/renders.")] = None,
     character: Annotated[str | None, typer.Option(help="Or of a character: a folder under ROOT/drawings.")] = None,
-    motion: Annotated[list[str] | None, typer.Option(help="Motions of the character [default: walk].")] = None,
+    motion: Annotated[
+        list[str] | None, typer.Option(help="Motions of the character [default: its scenes, else walk].")
+    ] = None,
     style: Annotated[list[str] | None, typer.Option(help="Style to train first [default: those of the shot].")] = None,
     root: Root = None,
     home: Home = None,
@@ -52,9 +55,9 @@ def command(
         shots = [] if shot is None else [shot]
         with instance_at(layout) as instance:
             if character is not None:
-                motions = {"ops": {"renders": {"config": {"motions": motion or ["walk"]}}}}
+                motions = {"ops": {"renders": {"config": {"motions": motion or []}}}}
                 run("character", character, instance, {"resources": resource, **motions})
-                shots = scenes_of(layout, character)
+                shots = [name for name in scenes_of(layout, character) if not in_the_making(layout, name)]
             for name in style or sorted({s for shot in shots for s in layout.shot_config(shot).styles.values()}):
                 run("style", name, instance, {"resources": resource, **training})
             for name in shots:

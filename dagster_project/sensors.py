@@ -11,6 +11,7 @@ from assets.partitions import characters, shots, styles
 from assets.resources import OsfProject
 from dagster_project import jobs
 from dagster_project.staleness import champions, in_the_making, models_changed, wanted_models
+from osf_pipeline.layout import exists, join
 from osf_pipeline.shots import NAME
 
 
@@ -22,14 +23,16 @@ from osf_pipeline.shots import NAME
 def discover(context: dg.SensorEvaluationContext, osf: OsfProject) -> dg.SensorResult:
     """New folders under drawings/, styles/ and renders/ become partitions and are run.
 
-    A drawing becomes a character and renders. A style is trained. A shot whose styles all have a champion runs
-    through; any other is prepared up to guidance and waits for `promotion`. A shot rendered here counts as new once its
-    last frame is there.
+    A drawing becomes a character and renders. A style is trained once its style.yaml is there. A shot whose styles all
+    have a champion runs through; any other is prepared up to guidance and waits for `promotion`. A shot rendered here
+    counts as new once its last frame is there.
     """
     layout = osf.layout
     new_shots = [s for s in _new(context.instance, shots, layout.shots()) if not in_the_making(layout, s)]
     new_characters = _new(context.instance, characters, layout.drawings())
-    new_styles = _new(context.instance, styles, layout.styles())
+    new_styles = [
+        s for s in _new(context.instance, styles, layout.styles()) if exists(join(layout.style(s), "style.yaml"))
+    ]
     trained = champions(layout) if new_shots else {}
     requests = [
         dg.RunRequest(f"new {name}", job_name=job.name, partition_key=name)

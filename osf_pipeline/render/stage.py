@@ -126,14 +126,15 @@ def render_scenes(
 ) -> list[StageResult]:
     """Render every scene a character plays in whose other characters are built too.
 
-    A character of no scene at all gets one for each of `motions` first, named `<character>_<motion>`.
+    Each of `motions` gets a scene first, named `<character>_<motion>`, where there is none of that name. When none is
+    asked for, a character without any scene walks.
 
     Raises:
         RequestError: as `render_shot`.
     """
-    if not scenes_of(layout, character):
-        for name in motions:
-            add_scene(layout, f"{character}_{name}", SceneConfig(actors=(Actor(character=character, motion=name),)))
+    for name in motions or ([] if scenes_of(layout, character) else [Actor(character=character).motion]):
+        if (shot := f"{character}_{name}") not in layout.scenes():
+            add_scene(layout, shot, SceneConfig(actors=(Actor(character=character, motion=name),)))
     built = set(built_characters(layout))
     return [
         render_shot(layout, shot, execution, progress)

@@ -61,7 +61,7 @@ def road(tmp_path_factory: pytest.TempPathFactory) -> tuple[Layout, BuiltCharact
         camera=CameraMove(scale=(2.4,)),
     )  # fmt: skip
     write_scene(layout, SHOT, scene)
-    (rendered,) = render_scenes(layout, "doll", ["walk"], Execution(threads=1))
+    (rendered,) = render_scenes(layout, "doll", [], Execution(threads=1))
     assert (rendered.shot, rendered.frames) == (SHOT, 6)
     return layout, built
 

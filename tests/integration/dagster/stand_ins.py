@@ -39,6 +39,7 @@ class Stages:
         folder = Path(layout.root) / "characters" / character / "id-character"
         folder.mkdir(parents=True)
         (Path(layout.root) / "styles" / character).mkdir(parents=True, exist_ok=True)
+        (Path(layout.root) / "styles" / character / "style.yaml").write_text("exemplars: []\n")
         return BuiltCharacter(
             character, "id-character", str(folder), str(Path(layout.root) / "styles" / character), False, 3.0,
             {"joints": "char_cfg.yaml"}, PNG,
@@ -49,7 +50,7 @@ class Stages:
     ) -> list[StageResult]:
         self.calls.append(f"render {character} {motions}")
         found = []
-        for motion in motions:
+        for motion in motions or ["walk"]:
             folder = Path(layout.root) / "renders" / f"{character}_{motion}"
             folder.mkdir(parents=True)
             (folder / "shot.yaml").write_text(f'styles: {{"*": {character}}}\n')

@@ -70,6 +70,7 @@ def test_new_folders_become_partitions_once_and_are_run(
     assert instance.get_dynamic_partitions("styles") == ["ink"]
     # Without a champion the shot is prepared and waits for one.
     assert first == [("style", "ink", set()), ("shot", "walk", {"gbuffer", "guidance"})]
+    (Path(str(project.root)) / "styles/unfinished").mkdir()
     assert asked(sensors.discover, project, instance) == []
 
 

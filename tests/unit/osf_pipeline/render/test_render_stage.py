@@ -171,18 +171,22 @@ def test_what_does_not_exist_is_named_with_what_does(stage: Layout) -> None:
 
 
 def test_the_scenes_of_a_character(stage: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its own ones; those that lack somebody wait; without any, one for each motion."""
+    """Its own ones, and one for each motion asked for; those that lack somebody wait; without any it walks."""
     small = {"frames": "1-2", "width": 16, "height": 16, "supersample": 1}
     write_scene(stage, "solo", SceneConfig(actors=(Actor(character="boxer"),), **small))
     waiting = (Actor(character="boxer"), Actor(character="unborn"))
     write_scene(stage, "waiting", SceneConfig(actors=waiting, **small))
-    assert [result.shot for result in render_scenes(stage, "boxer", ["jump"])] == ["solo"]
+    assert [result.shot for result in render_scenes(stage, "boxer", [])] == ["solo"]
     write_scene(stage, "twin_turn", SceneConfig(actors=(Actor(character="twin", motion="turn"),), **small))
-    assert [result.shot for result in render_scenes(stage, "twin", ["jump"])] == ["twin_turn"]
-    Path(stage.scene("twin_turn")).unlink()
+    assert [result.shot for result in render_scenes(stage, "twin", [])] == ["twin_turn"]
     monkeypatch.setattr(stage_module, "render_shot", lambda layout, shot, *_: shot)
-    assert render_scenes(stage, "twin", ["wave"]) == ["twin_wave"]
+    kept = read_scene(stage, "twin_turn")
+    assert render_scenes(stage, "twin", ["turn", "wave"]) == ["twin_turn", "twin_wave"]
+    assert read_scene(stage, "twin_turn") == kept
     assert read_scene(stage, "twin_wave") == SceneConfig(actors=(Actor(character="twin", motion="wave"),))
+    for shot in ("twin_turn", "twin_wave"):
+        Path(stage.scene(shot)).unlink()
+    assert render_scenes(stage, "twin", []) == ["twin_walk"]
 
 
 def test_a_rendered_scene_is_ingested_without_a_finding(stage: Layout) -> None:
