@@ -16,7 +16,8 @@ from torch.optim.swa_utils import AveragedModel
 from model.losses import LossWeights, drawing_loss
 from model.perceptual import STLPIPS
 from model.strokes import StrokeAtlas
-from model.stylizer import Architecture, Line, Stylizer, channels_last
+from model.stylizer import Architecture, Line, Stylizer
+from model.trunk import channels_last
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,9 @@ from torch import Tensor
 from model.color import over
 from model.inputs import MARGIN, Guides, pack
 from model.strokes import SPREAD
-from model.stylizer import STRIDE, Line
+from model.stylizer import Line
 from model.stylizer import Stylizer as Network
+from model.trunk import STRIDE
 from model.weights import Card
 from osf_pipeline.buffers import CONTOUR_RANGE, Tier
 from osf_pipeline.colorspaces.spaces import LINEAR_REC709, Space, convert, of_attributes

@@ -1,0 +1,1 @@
+"""The occlusion benchmark: methods side by side on sequences of known truth."""
