@@ -1,7 +1,7 @@
 """What the benchmark asks of a method: learn a style from its drawings, then draw the frames of a shot.
 
-Belongs here: the contract. Does not: the methods (`methods`), what is measured (`osf_pipeline.evaluation`), the order of
-things (`stage`).
+Belongs here: the contract. Does not: the methods (`methods`), what is measured (`osf_pipeline.evaluation`), the
+order of things (`stage`).
 """
 
 from __future__ import annotations
