@@ -20,11 +20,6 @@ from torch import Tensor
 
 from model.color import over, srgb_decode
 
-SCALING = 0.05
-"""Limbs and figures are scaled by up to this share. More would teach that a stroke's width is unknowable: it scales
-with the drawing, while the contour distance is counted in pixels."""
-
-
 @dataclass(frozen=True)
 class Sheet:
     """One picture with its buffers, all `(1, C, H, W)`.
@@ -60,27 +55,14 @@ class Limb:
     Attributes:
         surface: (1, 1, H, W) bool, pixels whose centre shows the limb.
         matte: (1, 1, H, W) bool, pixels whose colour belongs to it: `surface`, its soft rim and its drawn line outside.
-        joint: (1, 1, H, W) float, pixels to the cut, where no outline was drawn; inf when nothing was cut.
+        outline: (1, 4, H, W) scene-linear premultiplied, the line to draw along the cut, where the drawing has none.
         centre: x, y of the surface's centroid in pixels.
     """
 
     surface: Tensor
     matte: Tensor
-    joint: Tensor
+    outline: Tensor
     centre: tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Ink:
-    """What is needed to redraw an outline where a limb was cut.
-
-    Attributes:
-        color: (1, 3, H, W) straight display-encoded colour of the nearest drawn contour ink.
-        width: pixels inside the surface that the line covers.
-    """
-
-    color: Tensor
-    width: float
 
 
 @dataclass(frozen=True)
@@ -89,7 +71,6 @@ class Figure:
 
     sheet: Sheet
     limbs: Sequence[Limb]
-    ink: Ink
     depth_gap: float
 
 

@@ -4,7 +4,7 @@ Belongs here: what the network sees of a frame, in which order and scale. Does n
 
 Rest position, normals and depth are left out on purpose: given to a line predictor that learns from one pose they are
 shortcuts ("this slant carries ink") and flood turned limbs with ink. Where a line lies follows from the contour
-distance alone; of the rest position only a coarse atlas of ink and width is used (`strokes`).
+distance alone; the rest position only says which stretch of the drawn line is laid there (`strokes`).
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from torch import Tensor
 from model.color import display_premultiplied
 
 INPUTS = (
-    "red", "green", "blue", "alpha", "signed_contour", "soft_edge", "ink_red", "ink_green", "ink_blue", "plain_line",
+    "red", "green", "blue", "alpha", "signed_contour", "soft_edge", "ink_red", "ink_green", "ink_blue", "drawn_line",
 )  # fmt: skip
 """Input channels in order: display-encoded premultiplied RGB, coverage, signed contour distance, contour nearness, the
-ink drawn hereabouts, and coverage of the plain line: as broad as drawn hereabouts, on the contour's owner."""
+colour and the opacity of the drawn line as it is laid along the contour."""
 
-INK, PLAIN_LINE = slice(6, 9), slice(9, 10)
-"""Where the network finds the plain line, from which it starts."""
+INK, DRAWN_LINE = slice(6, 9), slice(9, 10)
+"""Where the network finds the drawn line, from which it starts."""
 
 MARGIN = 3.0
 """Pixels beyond the stroke at which the signed distance saturates."""
@@ -45,16 +45,14 @@ class Guides:
     side: Tensor
 
 
-def pack(color_B4HW: Tensor, guides: Guides, strokes_B4HW: Tensor, stroke: float) -> Tensor:
+def pack(color_B4HW: Tensor, guides: Guides, drawn_B4HW: Tensor, stroke: float) -> Tensor:
     """(B, 10, H, W) network input in the order of `INPUTS`, each channel in -1..1.
 
     Args:
         color_B4HW: scene-linear premultiplied; HDR and negative values are clamped in this view only.
-        strokes_B4HW: ink colour and stroke width hereabouts, as `model.strokes.StrokeAtlas` tells.
-        stroke: stroke width in pixels where the atlas tells none. The signed distance is in units of width + 3 px.
+        drawn_B4HW: colour and opacity of the drawn line, as `model.strokes.Strokes` lays it.
+        stroke: mean stroke width in pixels of this frame. The signed distance is in units of width + 3 px.
     """
-    width = torch.where(strokes_B4HW[:, 3:] > 0, strokes_B4HW[:, 3:], stroke)
-    signed = torch.where(guides.side, guides.distance, -guides.distance) / (width + MARGIN)
+    signed = torch.where(guides.side, guides.distance, -guides.distance) / (stroke + MARGIN)
     soft = torch.exp(-((guides.distance / EDGE_SIGMA) ** 2))
-    plain = (width - guides.distance + 0.5).clamp(0, 1) * guides.side
-    return torch.cat([display_premultiplied(color_B4HW), signed.clamp(-1, 1), soft, strokes_B4HW[:, :3], plain], 1)
+    return torch.cat([display_premultiplied(color_B4HW), signed.clamp(-1, 1), soft, drawn_B4HW], 1)

@@ -1,114 +1,117 @@
-"""How broad the drawn line is, and in which ink, at every place of the surface: a coarse atlas in the rest pose.
+"""The drawn line, straightened: what the artist's outline looks like along its length, and how it is laid along others.
 
-A drawing of several inks and a swelling line cannot be told from the contour distance alone; a line learnt without
-this is washed out to the mean. The atlas is blurred over a few percent of the figure, so it says how a line looks where
-there is one, never where one lies: rest position itself would be a shortcut that floods turned limbs with ink.
+An outline is unrolled into rows, one a pixel of its length; a row crosses the line, from outside in. A contour of any
+frame takes, at every point, the row that was drawn at the nearest rest position. Where the contour was the drawing's own
+outline, that is the very same stroke; where it runs over a surface that the drawing shows from the front, rows are
+shifted by their distance, so that the line goes on as the hand drew it, with its width, darkness and grain, and glides
+with the surface as the contour does.
 
-Belongs here: fitting and reading the atlas. Does not: finding the line in a drawing (`osf_pipeline.training.exemplar`).
+Belongs here: rows, and reading them along contours. Does not: finding the line in a drawing
+(`osf_pipeline.training.exemplar`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-CELLS = 24
-"""Atlas cells along each axis of the rest box."""
+from model.distance import MAX_REACH, nearest
 
-BLUR = 0.04
-"""Standard deviation of the atlas' blur, as a share of the rest box's longest side."""
+REACH = 20
+"""Pixels of the drawing by which a row reaches outwards and inwards of the contour."""
 
-_SAMPLES = 4000
-_WIDTHS = (0.5, 1.6)
+WIDTH = 2 * REACH + 1
 
-SPREAD = 3
-"""Pixels by which a surface's ink and width reach into the background beside it."""
+_BLOCK = 4096
 
 
-class StrokeAtlas(nn.Module):
-    """Ink colour and stroke width over the rest box.
+@dataclass(frozen=True)
+class Stroke:
+    """One closed outline, L rows; the last is followed by the first.
 
     Attributes:
-        values: (4, Z, Y, X) float32: display-encoded straight RGB in 0..1, and width in pixels.
-        low, high: (3,) corners of the rest box in scene units.
+        values: (L, WIDTH, 4) display-encoded straight RGB and opacity in 0..1. Column `REACH + d` lies at signed contour
+            distance d in pixels of the drawing, positive on the surface.
+        rest: (L, 3) rest position in scene units; infinite where a row may not be taken.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.values = nn.Buffer(torch.zeros(4, CELLS, CELLS, CELLS))
-        self.low, self.high = nn.Buffer(torch.zeros(3)), nn.Buffer(torch.ones(3))
+    values: Tensor
+    rest: Tensor
 
-    def forward(self, rest_B3HW: Tensor) -> Tensor:
-        """(B, 4, H, W) ink colour and width at every surface pixel, and within 3 px of one; 0 further out.
+
+class Strokes(nn.Module):
+    """All outlines of a style.
+
+    Attributes:
+        values: (S + 1, WIDTH, 4) float32, the rows, and last their mean for surfaces whose rest position is unknown.
+        rest: (S, 3) float32 scene units.
+        loop: (S, 2) int64, first row and number of rows of the outline that a row belongs to.
+        pixel: () scene units a pixel of the drawing covers.
+    """
+
+    def __init__(self, rows: int = 0) -> None:
+        super().__init__()
+        self.values = nn.Buffer(torch.zeros(rows + 1, WIDTH, 4))
+        self.rest = nn.Buffer(torch.zeros(rows, 3))
+        self.loop = nn.Buffer(torch.zeros(rows, 2, dtype=torch.long))
+        self.pixel = nn.Buffer(torch.ones(()))
+
+    @classmethod
+    def of(cls, strokes: Sequence[Stroke], pixel: float) -> Strokes:
+        """Put the outlines of a style together; without any the line is nothing everywhere."""
+        every = cls(sum(len(stroke.rest) for stroke in strokes))
+        every.pixel.fill_(pixel)
+        if not strokes:
+            return every
+        first = 0
+        for stroke in strokes:
+            rows = slice(first, first + len(stroke.rest))
+            every.values[rows], every.rest[rows] = stroke.values, stroke.rest
+            every.loop[rows] = torch.tensor([first, len(stroke.rest)])
+            first = rows.stop
+        drawn = every.values[:-1]
+        alpha = drawn[..., 3:]
+        mean = (drawn[..., :3] * alpha).sum(0) / alpha.sum(0).clamp(min=1e-6)
+        every.values[-1] = torch.cat([mean, alpha.mean(0)], 1)
+        return every
+
+    def forward(
+        self, distance_B1HW: Tensor, side_B1HW: Tensor, rest_B3HW: Tensor | None, scale: float = 1.0
+    ) -> Tensor:
+        """(B, 4, H, W): the drawn line along the contours, display-encoded straight RGB and opacity; 0 out of reach.
 
         Args:
-            rest_B3HW: rest positions in scene units, 0 on background. 0 everywhere where they are unknown.
+            distance_B1HW: pixels to the nearest contour.
+            side_B1HW: bool, True on the surface that owns it.
+            rest_B3HW: rest positions in scene units; None where they are unknown.
+            scale: pixels of the frame for one of the drawing.
         """
-        seen_B1HW = (rest_B3HW != 0).any(1, keepdim=True)
-        size = (self.high - self.low).view(1, 3, 1, 1)
-        grid = 2 * (rest_B3HW - self.low.view(1, 3, 1, 1)) / size - 1
-        values = self.values.expand(len(rest_B3HW), *self.values.shape)
-        found = F.grid_sample(
-            values, grid.permute(0, 2, 3, 1)[:, None], padding_mode="border", align_corners=True
-        )[:, :, 0]  # fmt: skip
-        seen = seen_B1HW.to(found.dtype)
-        found = found * seen
-        # A line outside the silhouette looks like the line of the surface beside it.
-        near, share = (F.avg_pool2d(x, 2 * SPREAD + 1, 1, SPREAD) for x in (found, seen))
-        return torch.where(seen_B1HW, found, near / share.clamp(min=1e-3))
+        B, _, H, W = distance_B1HW.shape
+        row = torch.full((B, 1, H, W), len(self.rest), device=distance_B1HW.device)
+        if rest_B3HW is not None and len(self.rest):
+            edge = side_B1HW & (distance_B1HW < 1)
+            row[edge] = self._rows(rest_B3HW.permute(0, 2, 3, 1)[edge[:, 0]])
+            near = nearest(edge, max(1, min(round(REACH * scale), MAX_REACH)))
+            row = row.flatten(1).gather(1, near.index.flatten(1)).view(B, H, W)
+        row = row.view(B, H, W)
+        signed = torch.where(side_B1HW, distance_B1HW, -distance_B1HW)[:, 0] / scale
+        column = (signed + REACH).clamp(0, 2 * REACH)
+        low = column.floor().clamp(max=2 * REACH - 1)
+        share = (column - low)[..., None]
+        low = low.long()
+        found = self.values[row, low] * (1 - share) + self.values[row, low + 1] * share
+        return torch.where((signed.abs() < REACH)[..., None], found, 0.0).permute(0, 3, 1, 2)
 
-
-def fit_atlas(
-    ink_rest_N3: Tensor,
-    ink_N3: Tensor,
-    strength_N: Tensor,
-    contour_rest_M3: Tensor,
-    low_3: Tensor,
-    high_3: Tensor,
-    stroke: float,
-) -> StrokeAtlas:
-    """Blur the drawn line into an atlas.
-
-    The colour of a cell is the Gaussian-weighted mean of the ink around it; its width that of the contours around it,
-    where a contour's width is ink area over contour length, scaled to the given mean stroke.
-
-    Args:
-        ink_rest_N3: rest positions of inked pixels along contours.
-        ink_N3: their display-encoded straight colours.
-        strength_N: how much each counts for the colour: faint and half-covered pixels should count little.
-        contour_rest_M3: rest positions of contour pixels.
-        stroke: mean stroke width in pixels.
-    """
-    atlas = StrokeAtlas()
-    # A flat figure would leave a box without depth.
-    span = (high_3 - low_3).max()
-    pad = (0.05 * span - (high_3 - low_3)).clamp(min=0) / 2
-    atlas.low.copy_(low_3 - pad)
-    atlas.high.copy_(high_3 + pad)
-    axes = [torch.linspace(float(a), float(b), CELLS) for a, b in zip(atlas.low, atlas.high, strict=True)]
-    z, y, x = torch.meshgrid(axes[2], axes[1], axes[0], indexing="ij")
-    cells = torch.stack([x, y, z], -1).view(-1, 3)
-    ink_step, contour_step = (-(-len(points) // _SAMPLES) for points in (ink_rest_N3, contour_rest_M3))
-    ink_rest, ink, contour_rest = ink_rest_N3[::ink_step], ink_N3[::ink_step], contour_rest_M3[::contour_step]
-    strength = strength_N[::ink_step].clamp(min=1e-6).log()
-
-    def near(a_A3: Tensor, b_B3: Tensor) -> Tensor:
-        return -torch.cdist(a_A3, b_B3).square() / (2 * (BLUR * span) ** 2)
-
-    area, length = (near(contour_rest, points).exp().sum(1) for points in (ink_rest, contour_rest))
-    ratio = area / length
-    width = stroke * (ratio / ratio.mean()).clamp(*_WIDTHS)
-    # softmax: far from any line a cell takes after the nearest one.
-    values = [
-        torch.cat(
-            [
-                (near(block, ink_rest) + strength).softmax(1) @ ink,
-                near(block, contour_rest).softmax(1) @ width[:, None],
-            ],
-            1,
-        )
-        for block in cells.split(2048)
-    ]
-    atlas.values.copy_(torch.cat(values).T.reshape(4, CELLS, CELLS, CELLS))
-    return atlas
+    def _rows(self, rest_N3: Tensor) -> Tensor:
+        """(N,) the row for every contour point: the nearest in rest position, and as many further as it is pixels off."""
+        rows = []
+        for block in rest_N3.split(_BLOCK):
+            # No matrix product: its last bit depends on the size of the block.
+            away = torch.cdist(block, self.rest, compute_mode="donot_use_mm_for_euclid_dist")
+            distance, row = away.min(1)
+            first, count = self.loop[row].unbind(1)
+            rows.append(first + (row - first + (distance / self.pixel).round().long()) % count)
+        return torch.cat(rows) if rows else rest_N3.new_zeros(0, dtype=torch.long)

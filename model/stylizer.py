@@ -15,12 +15,15 @@ import torch
 from torch import Tensor
 
 from model.color import over, srgb_decode
-from model.inputs import INK, INPUTS, PLAIN_LINE
-from model.strokes import StrokeAtlas
+from model.inputs import DRAWN_LINE, INK, INPUTS
+from model.strokes import Strokes
 from model.trunk import Trunk, receptive_radius
 
+NAME = "strokes"
+"""Of this kind of network on a card. A network of another kind has to be trained again."""
+
 GAIN, BIAS = 6.0, -3.0
-"""Alpha = sigmoid(GAIN * (plain line + output) + BIAS): an output of one pushes bare paper to full ink."""
+"""Alpha = sigmoid(GAIN * (drawn line + output) + BIAS): an output of one pushes bare paper to full ink."""
 
 _FAINTEST = 0.02
 """Ink is kept this far from 0 and 1 before it is turned to a logit."""
@@ -33,11 +36,13 @@ class Architecture:
     Attributes:
         width: channels at full resolution; 2x at half and 4x at quarter resolution.
         blocks: residual blocks at quarter resolution.
+        rows: of the style's drawn line (`model.strokes`).
         inputs: named input channels in order.
     """
 
     width: int = 24
     blocks: int = 4
+    rows: int = 0
     inputs: tuple[str, ...] = INPUTS
 
     @property
@@ -46,7 +51,7 @@ class Architecture:
         return receptive_radius(self.blocks)
 
     def to_json(self) -> dict[str, Any]:
-        return {"name": "slim", **asdict(self), "inputs": list(self.inputs)}
+        return {"name": NAME, **asdict(self), "inputs": list(self.inputs)}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Architecture:
@@ -54,10 +59,10 @@ class Architecture:
         Raises:
             ValueError: for a network this version does not know.
         """
-        known = {"name", "width", "blocks", "inputs"}
-        if data.get("name") != "slim" or set(data) != known:
-            raise ValueError(f"unknown architecture {data}; this version builds 'slim' from {sorted(known)}")
-        return cls(data["width"], data["blocks"], tuple(data["inputs"]))
+        known = {"name", "width", "blocks", "rows", "inputs"}
+        if data.get("name") != NAME or set(data) != known:
+            raise ValueError(f"unknown architecture {data}; this version builds {NAME!r} from {sorted(known)}")
+        return cls(data["width"], data["blocks"], data["rows"], tuple(data["inputs"]))
 
 
 @dataclass(frozen=True)
@@ -90,16 +95,15 @@ class Line:
 class Stylizer(Trunk):
     """Packed inputs to the logits of a line.
 
-    An untrained network draws the plain line: the ink and width of the atlas, along every contour. What it learns is
-    how the drawing differs from that. `strokes` is the style's stroke atlas, kept with the weights. Frames are
-    independent; every output pixel depends only on inputs within `Architecture.receptive_radius`.
+    An untrained network draws the drawn line as `strokes` lays it along every contour. What it learns is how the line
+    meets itself, the fill and the silhouette. `strokes` is kept with the weights. Frames are independent; every output pixel depends only on inputs within `Architecture.receptive_radius`.
     """
 
     def __init__(self, architecture: Architecture | None = None) -> None:
         architecture = architecture or Architecture()
         super().__init__(len(architecture.inputs), 4, architecture.width, architecture.blocks)
         self.architecture = architecture
-        self.strokes = StrokeAtlas()
+        self.strokes = Strokes(architecture.rows)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """(B, 4, H, W) logits of the line, for `Line.of`.
@@ -109,7 +113,7 @@ class Stylizer(Trunk):
         """
         out = super().forward(x_BCHW)
         ink = torch.logit(x_BCHW[:, INK], _FAINTEST) + out[:, :3]
-        return torch.cat([ink, GAIN * (x_BCHW[:, PLAIN_LINE] + out[:, 3:]) + BIAS], 1)
+        return torch.cat([ink, GAIN * (x_BCHW[:, DRAWN_LINE] + out[:, 3:]) + BIAS], 1)
 
     def folded(self) -> Stylizer:
         """A copy for inference; see `Trunk.fold`."""

@@ -15,7 +15,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from model.losses import LossWeights, drawing_loss
 from model.perceptual import STLPIPS
-from model.strokes import StrokeAtlas
+from model.strokes import Strokes
 from model.stylizer import Architecture, Line, Stylizer
 from model.trunk import channels_last
 
@@ -40,7 +40,7 @@ class TrainingState:
     """Model, running average and optimiser.
 
     Args:
-        strokes: the style's stroke atlas.
+        strokes: the style's drawn line.
         steps: length of the whole run, for the learning-rate curve: linear warm-up over 20 steps, then cosine to 5 %.
         rate: peak learning rate of Adam (betas .9, .99).
     """
@@ -48,7 +48,7 @@ class TrainingState:
     WARM_UP = 20
 
     def __init__(
-        self, architecture: Architecture, strokes: StrokeAtlas, steps: int, rate: float, decay: float = 0.99
+        self, architecture: Architecture, strokes: Strokes, steps: int, rate: float, decay: float = 0.99
     ) -> None:
         self.model = channels_last(Stylizer(architecture)).train()
         self.model.strokes.load_state_dict(strokes.state_dict())
