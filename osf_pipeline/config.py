@@ -32,6 +32,8 @@ from osf_pipeline.validate.catalogue import RULES
 AUTO_SPACE = "auto"
 OCIO_VARIABLE = "OCIO"
 Vec3 = tuple[float, float, float]
+Step = Annotated[int, Field(ge=1, le=24)]
+"""Frames a pose or a drawing is held for: 1 is on ones, 2 on twos, 3 on threes."""
 T = TypeVar("T", bound="Strict")
 
 
