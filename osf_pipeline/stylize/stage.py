@@ -181,7 +181,7 @@ class Painter:
         alone = ALL in self.styles or set(np.unique(frame["object_id"]).tolist()) - {0} <= set(self.styles)
         if len(drawn) == 1 and alone:
             return layers
-        place = _nearest_object(frame["object_id"][0])
+        place = nearest_object(frame["object_id"][0])
         line = np.zeros_like(layers["line"])
         for style, found in drawn.items():
             mine = np.isin(place, [i for i, name in self.styles.items() if name == style])
@@ -190,7 +190,7 @@ class Painter:
         return layers | {"line": line, "beauty": beauty.astype(np.float16)}
 
 
-def _nearest_object(objects: np.ndarray) -> np.ndarray:
+def nearest_object(objects: np.ndarray) -> np.ndarray:
     """(y, x) ids where every background pixel has the id of the nearest object, whose line may reach out there."""
     from scipy import ndimage
 
