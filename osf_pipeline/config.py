@@ -182,6 +182,8 @@ class ShotConfig(Source):
         view: of a multi-view source.
         cuts: first frames after a cut; nothing temporal crosses one.
         styles: object name or id to style name; `*` is every other object. Unlisted objects pass through.
+        looks: object name or id, style name, or `*`, to a preset or to the keys of one (`stylize.look`); the first of
+            these that is there counts.
         objects: object id to name, for sources without a manifest.
         parts: part id to name.
         on_fault: what a bad or missing frame does: `fail` refuses the shot, `quarantine` leaves the frame out and lists
@@ -196,6 +198,7 @@ class ShotConfig(Source):
     view: str | None = None
     cuts: tuple[int, ...] = ()
     styles: dict[str, str] = {}
+    looks: dict[str, str | dict[str, Any]] = {}
     objects: dict[int, str] = {}
     parts: dict[int, str] = {}
     on_fault: Literal["fail", "quarantine", "hold"] = "fail"
