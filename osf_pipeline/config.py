@@ -32,6 +32,8 @@ from osf_pipeline.validate.catalogue import RULES
 AUTO_SPACE = "auto"
 OCIO_VARIABLE = "OCIO"
 Vec3 = tuple[float, float, float]
+Step = Annotated[int, Field(ge=1, le=24)]
+"""Frames a pose or a drawing is held for: 1 is on ones, 2 on twos, 3 on threes."""
 T = TypeVar("T", bound="Strict")
 
 
@@ -180,6 +182,8 @@ class ShotConfig(Source):
         view: of a multi-view source.
         cuts: first frames after a cut; nothing temporal crosses one.
         styles: object name or id to style name; `*` is every other object. Unlisted objects pass through.
+        looks: object name or id, style name, or `*`, to a preset or to the keys of one (`stylize.look`); the first of
+            these that is there counts.
         objects: object id to name, for sources without a manifest.
         parts: part id to name.
         on_fault: what a bad or missing frame does: `fail` refuses the shot, `quarantine` leaves the frame out and lists
@@ -194,6 +198,7 @@ class ShotConfig(Source):
     view: str | None = None
     cuts: tuple[int, ...] = ()
     styles: dict[str, str] = {}
+    looks: dict[str, str | dict[str, Any]] = {}
     objects: dict[int, str] = {}
     parts: dict[int, str] = {}
     on_fault: Literal["fail", "quarantine", "hold"] = "fail"

@@ -62,6 +62,10 @@ class Layout:
     def style(self, style: str) -> str:
         return join(self.root, "styles", check_name("style", style))
 
+    def preset(self, name: str) -> str:
+        """A look that several shots share."""
+        return join(self.root, "presets", f"{check_name('preset', name)}.yaml")
+
     def drawing(self, character: str) -> str:
         """A drawing as the artist gave it: the picture, perhaps its mask and joints."""
         return join(self.root, "drawings", check_name("character", character))
@@ -103,8 +107,10 @@ class Layout:
 
     def scenes(self) -> list[str]:
         """Shots that have a scene."""
-        fs, path = fsspec.core.url_to_fs(join(self.root, "scenes"))
-        return sorted(Path(found).stem for found in fs.glob(f"{path}/*.yaml"))
+        return self._files("scenes")
+
+    def presets(self) -> list[str]:
+        return self._files("presets")
 
     def shots(self) -> list[str]:
         return self._children("renders")
@@ -115,6 +121,11 @@ class Layout:
     def stored(self) -> list[str]:
         """Shots that have stores, also those whose renders are gone."""
         return self._children("stores")
+
+    def _files(self, folder: str) -> list[str]:
+        """Names of the YAML files in a folder."""
+        fs, path = fsspec.core.url_to_fs(join(self.root, folder))
+        return sorted(Path(found).stem for found in fs.glob(f"{path}/*.yaml"))
 
     def _children(self, folder: str) -> list[str]:
         fs, path = fsspec.core.url_to_fs(join(self.root, folder))

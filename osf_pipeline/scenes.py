@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from osf_pipeline.config import Camera, Strict, Vec3, dump_yaml, load_yaml
+from osf_pipeline.config import Camera, Step, Strict, Vec3, dump_yaml, load_yaml
 from osf_pipeline.errors import RequestError
 from osf_pipeline.layout import Layout
 from osf_pipeline.store.files import write_bytes
@@ -32,6 +32,8 @@ class Actor(Strict):
         speed: of playing; 2 is twice as fast.
         position, turn, scale: as in `render.scene.Placement`.
         style: name of the style; the character's own when absent.
+        steps: frames a pose is held for, counted from the shot's first frame; or those of bones by name, each with all
+            that hangs on it (`motion.stepping`). The scene's where it says nothing.
     """
 
     character: str
@@ -42,6 +44,7 @@ class Actor(Strict):
     turn: float = 0
     scale: float = Field(1, gt=0)
     style: str | None = None
+    steps: Step | dict[str, Step] | None = None
 
 
 class Prop(Strict):
@@ -52,6 +55,7 @@ class Prop(Strict):
         color: display colour, `#rrggbb`.
         path: places of its centre, spread evenly over the shot; straight between them.
         spin: degrees about its z axis from the first frame to the last.
+        steps: frames a place is held for; the scene's when absent.
     """
 
     name: str
@@ -60,6 +64,7 @@ class Prop(Strict):
     color: str = Field("#8a8a8a", pattern=r"^#[0-9a-fA-F]{6}$")
     path: tuple[Vec3, ...] = Field(((0, 0, 0),), min_length=1)
     spin: float = 0
+    steps: Step | None = None
 
 
 class CameraMove(Strict):
@@ -109,6 +114,7 @@ class SceneConfig(Strict):
         camera: by its aim, one pose for the whole shot, or one per frame number.
         light: absent for flat, unlit colour.
         ground: show a plane at y = 0.
+        steps: frames a pose is held for, of actors and props that say nothing themselves; the camera stays on ones.
         supersample: odd number of samples a pixel and axis behind the filtered colour.
         renderer: `raycast`, or the name of a registered renderer (`blender`).
     """
@@ -122,6 +128,7 @@ class SceneConfig(Strict):
     camera: CameraMove | Camera | dict[int, Camera] = CameraMove()
     light: Sun | None = None
     ground: bool = False
+    steps: Step = 1
     supersample: int = Field(3, ge=1)
     renderer: str = "raycast"
 

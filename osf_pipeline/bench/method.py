@@ -59,8 +59,11 @@ class Footage(Protocol):
         size: height, width.
     """
 
-    frames: Sequence[int]
-    size: tuple[int, int]
+    @property
+    def frames(self) -> Sequence[int]: ...
+
+    @property
+    def size(self) -> tuple[int, int]: ...
 
     def __getitem__(self, position: int) -> Mapping[str, np.ndarray]:
         """Canonical G-buffers and guidance of one frame, `(channel, y, x)`, by their names in `buffers`."""
@@ -90,8 +93,11 @@ class Method(Protocol):
         meaning: one line for the report.
     """
 
-    name: str
-    meaning: str
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def meaning(self) -> str: ...
 
     def fit(self, exemplars: Sequence[ExemplarData], budget: Budget, log: Log | None = None) -> Fit:
         """Learn a style; a pure function of its arguments while `budget.seconds` is None."""

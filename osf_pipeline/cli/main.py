@@ -9,6 +9,7 @@ import typer
 from osf_pipeline.cli import (
     annotate,
     bake,
+    bench,
     character,
     deliver,
     doctor,
@@ -35,6 +36,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(sample.app, name="sample")
+app.add_typer(bench.app, name="bench")
 for verb in (
     annotate,
     character,

@@ -35,6 +35,7 @@ def command(
     threads: Threads = 2,
     gpus: Gpus = 0.0,
     alias: Annotated[str, typer.Option(help="Registry alias or version number of the models.")] = "champion",
+    preset: Annotated[str | None, typer.Option(help="Look of everything: a file under ROOT/presets.")] = None,
     report: Report = None,
 ) -> None:
     """Stylize a shot with the registered model of each of its styles."""
@@ -42,6 +43,6 @@ def command(
         from osf_pipeline.stylize.stage import stylize_shot
 
         execution = Execution(backend, address, workers, threads, gpus)
-        result = stylize_shot(project(root, home), shot, execution, progress_lines(), alias=alias)
+        result = stylize_shot(project(root, home), shot, execution, progress_lines(), alias, preset=preset)
         results.append(describe(result))
         show(result)

@@ -73,7 +73,7 @@ class Artwork:
         """(4, H, W) float32 premultiplied scene-linear: the outline, drawn by the code that draws rendered frames."""
         scale = self.pixels_per_unit / PEN_UNIT
         contours = _silhouette(self._fine(), self.pixels_per_unit * SUPERSAMPLE)
-        return draw_line(contours, SUPERSAMPLE, self.size, scale, self.seed, {1: self.hand})
+        return draw_line(contours, SUPERSAMPLE, self.size, scale, self.seed, {1: self.hand}).layer
 
     def image(self) -> np.ndarray:
         """(H, W, 3) float32: the drawing on white."""

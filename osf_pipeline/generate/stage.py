@@ -35,7 +35,7 @@ from osf_pipeline.store.files import names, take, write_bytes, write_json
 from osf_pipeline.store.identity import identity
 
 KIND = "generated"
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 """Raised by hand whenever equal requests give other frames."""
 WORKER = "osf_pipeline.generate.sequence:SequenceWorker"
 SET = "set.json"

@@ -17,6 +17,7 @@ from osf_pipeline.config import Camera, ShotConfig, Vec3
 from osf_pipeline.errors import RequestError
 from osf_pipeline.motion.clip import Clip
 from osf_pipeline.motion.retarget import retarget
+from osf_pipeline.motion.stepping import held, stepped
 from osf_pipeline.render.scene import Light, Mesh, Placement, Plain, Rigid, Scene, Skinned, SurfaceColor, Texture
 from osf_pipeline.render.shapes import Shape, ball, box, ground, pole
 from osf_pipeline.scenes import CameraMove, Prop, SceneConfig, Sun
@@ -54,12 +55,13 @@ def build_scene(config: SceneConfig, characters: Mapping[str, Character], motion
             motions[actor.motion], character,
             fps=config.fps, first=actor.first, speed=actor.speed, count=last - first + 1,
         )  # fmt: skip
+        performance = stepped(performance, character, actor.steps or {}, config.steps)
         place = Placement(actor.position, actor.turn, actor.scale)
         pose = Skinned(character, performance, {frame: frame - first for frame in frames}, place)
         part = (character.part + blocks[actor.character]).astype(np.uint16)
         meshes.append(Mesh(character.rest, character.faces, part, number, pose, skins[actor.character], character.uv))
     for prop in config.props:
-        meshes.append(_prop(prop, frames, len(meshes) + 1, len(parts) + 1))
+        meshes.append(_prop(prop, prop.steps or config.steps, frames, len(meshes) + 1, len(parts) + 1))
         parts[len(parts) + 1] = prop.name
     if config.ground:
         rest, faces = ground(GROUND_REACH)
@@ -127,10 +129,11 @@ def _part_blocks(config: SceneConfig, characters: Mapping[str, Character]) -> tu
     return blocks, parts
 
 
-def _prop(prop: Prop, frames: FrameRange, object_id: int, part: int) -> Mesh:
+def _prop(prop: Prop, step: int, frames: FrameRange, object_id: int, part: int) -> Mesh:
     rest, faces = _shape(prop)
-    turn = {frame: _about_z(prop.spin * time) for frame, time in zip(frames, _times(frames), strict=True)}
-    place = dict(zip(frames, _spread(prop.path, frames), strict=True))
+    times = _times(frames, step)
+    turn = {frame: _about_z(prop.spin * time) for frame, time in zip(frames, times, strict=True)}
+    place = dict(zip(frames, _spread(prop.path, times), strict=True))
     return Mesh(
         rest, faces, np.full(len(faces), part, np.uint16), object_id, Rigid(rest, turn, place),
         Plain(_linear(prop.color)),
@@ -187,9 +190,10 @@ def _aimed(move: CameraMove, frames: FrameRange) -> Iterator[Camera]:
     Raises:
         RequestError: when the two meet.
     """
-    scales = _spread([(s,) for s in move.scale], frames)[:, 0]
-    fovs = _spread([(f,) for f in move.fov], frames)[:, 0]
-    places, targets = _spread(move.position, frames), _spread(move.target, frames)
+    times = _times(frames)
+    scales = _spread([(s,) for s in move.scale], times)[:, 0]
+    fovs = _spread([(f,) for f in move.fov], times)[:, 0]
+    places, targets = _spread(move.position, times), _spread(move.target, times)
     for frame, scale, fov, place, target in zip(frames, scales, fovs, places, targets, strict=True):
         back = place - target
         if not back.any():
@@ -210,17 +214,17 @@ def _aimed(move: CameraMove, frames: FrameRange) -> Iterator[Camera]:
         )
 
 
-def _times(frames: FrameRange) -> np.ndarray:
-    """(T,) 0 at the first frame, 1 at the last, evenly in frame numbers."""
-    numbers = np.array(frames.frames, np.float64)
-    return (numbers - numbers[0]) / max(numbers[-1] - numbers[0], 1)
+def _times(frames: FrameRange, step: int = 1) -> np.ndarray:
+    """(T,) 0 at the first frame, 1 at the last, evenly in frame numbers; each held for `step` of them."""
+    numbers = np.array(frames.frames) - frames.frames[0]
+    return held(numbers, step) / max(numbers[-1], 1)
 
 
-def _spread(keys: Sequence[tuple[float, ...]], frames: FrameRange) -> np.ndarray:
-    """(T, C): the keys spread evenly over the shot, straight between them."""
+def _spread(keys: Sequence[tuple[float, ...]], times: np.ndarray) -> np.ndarray:
+    """(T, C): the keys spread evenly over the shot, straight between them, at times of `_times`."""
     values = np.array(keys, np.float64)
     at = np.linspace(0, 1, len(values))
-    return np.stack([np.interp(_times(frames), at, column) for column in values.T], axis=1)
+    return np.stack([np.interp(times, at, column) for column in values.T], axis=1)
 
 
 def _vec(values: np.ndarray) -> Vec3:

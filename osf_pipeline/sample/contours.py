@@ -1,6 +1,7 @@
 """The exactly visible contours of a frame, found on supersampled geometry.
 
-Belongs here: which samples lie at a contour, who owns it, and distances to it. Does not: how a line is drawn (`hand`).
+Belongs here: which samples lie at a contour, who owns it, distances to it and to the middle of what is drawn on it. Does
+not: how a line is drawn (`hand`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import numpy as np
 from scipy import ndimage
 
 from osf_pipeline.buffers import CONTOUR_RANGE
+from osf_pipeline.evaluation.lines import thin
 from osf_pipeline.render.frame import Frame
 
 GAP = 0.02
@@ -117,10 +119,66 @@ def contour_distance(frame: Frame, contours: Contours, which: np.ndarray) -> np.
 
     Contour samples lie on the near side, at most one sample from the edge itself.
     """
+    away = np.hypot(*_to_nearest(which, frame.hits.supersample))
+    return _whole(frame, contours, np.minimum(away, CONTOUR_RANGE), CONTOUR_RANGE).astype(np.float32)
+
+
+def far_side(frame: Frame, contours: Contours) -> np.ndarray:
+    """(y, x) bool: what lies at the pixel centre is behind the nearest contour, background or a hidden surface."""
     k = frame.hits.supersample
-    out = np.full((frame.hits.shape[0] // k, frame.hits.shape[1] // k), CONTOUR_RANGE, np.float32)
-    if which.any():
-        distance = ndimage.distance_transform_edt(~which)[k // 2 :: k, k // 2 :: k] / k
-        window = tuple(slice(span.start // k, span.stop // k) for span in contours.crop)
-        out[window] = np.minimum(distance, CONTOUR_RANGE)
+    if not contours.owner.any():
+        return _whole(frame, contours, np.zeros_like(contours.owner)[k // 2 :: k, k // 2 :: k], False)
+    row, column = _nearest(contours.owner)[:, k // 2 :: k, k // 2 :: k]
+    depth = contours.depth[k // 2 :: k, k // 2 :: k]
+    # The depth step halves the way to the hidden surface; the near one may recede by less than that.
+    behind = depth - contours.depth[row, column] > 0.5 * contours.gap[row, column]
+    return _whole(frame, contours, np.isinf(depth) | behind, True)
+
+
+def centre_line(frame: Frame, contours: Contours, breadth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The middle of the drawn strokes, found on the sample grid.
+
+    Args:
+        breadth: `hand.DrawnLine.breadth`.
+
+    Returns:
+        (2, y, x) x and y in pixels from each pixel centre to the nearest point of the centre line, and (y, x) the
+        stroke's width there; float16. Beyond `CONTOUR_RANGE` the vector is cut to that length and the width is 0.
+    """
+    k = frame.hits.supersample
+    centre = thin(breadth > 0)
+    step = _to_nearest(centre, k)[::-1]  # x, y
+    away = np.hypot(*step)
+    cut = np.minimum(1, CONTOUR_RANGE / np.maximum(away, 1e-6))
+    width = np.zeros_like(away)
+    if centre.any():
+        row, column = _nearest(centre)[:, k // 2 :: k, k // 2 :: k]
+        width = np.where(away <= CONTOUR_RANGE, breadth[row, column], 0)
+    outside = np.array([CONTOUR_RANGE, 0], np.float32)[:, None, None]
+    return (
+        _whole(frame, contours, step * cut, outside).astype(np.float16),
+        _whole(frame, contours, width, 0).astype(np.float16),
+    )
+
+
+def _nearest(which: np.ndarray) -> np.ndarray:
+    """(2, rows, columns) place of the nearest set sample."""
+    found: np.ndarray = ndimage.distance_transform_edt(~which, return_distances=False, return_indices=True)
+    return found
+
+
+def _to_nearest(which: np.ndarray, k: int) -> np.ndarray:
+    """(2, y, x) pixels down and right from each pixel centre to the nearest set sample; far away when there is none."""
+    here = np.indices(which.shape)[:, k // 2 :: k, k // 2 :: k]
+    if not which.any():
+        return np.full(here.shape, 2 * CONTOUR_RANGE)
+    return (_nearest(which)[:, k // 2 :: k, k // 2 :: k] - here) / k
+
+
+def _whole(frame: Frame, contours: Contours, values: np.ndarray, outside: np.ndarray | float) -> np.ndarray:
+    """Values at the crop's pixels set into the whole picture."""
+    k = frame.hits.supersample
+    out = np.empty((*values.shape[:-2], frame.hits.shape[0] // k, frame.hits.shape[1] // k), values.dtype)
+    out[...] = outside
+    out[..., *(slice(span.start // k, span.stop // k) for span in contours.crop)] = values
     return out

@@ -142,6 +142,20 @@ def pen(rest: np.ndarray, part: np.ndarray, gap: np.ndarray, hand: Hand, seed: i
     )
 
 
+@dataclass(frozen=True)
+class DrawnLine:
+    """The line of one frame.
+
+    Attributes:
+        layer: (4, y, x) float32, premultiplied, scene-linear.
+        breadth: (rows, columns) float32 on the crop of the sample grid: width in pixels of the main stroke that covers
+            a sample, 0 where none does; the geometry of the stroke alone, without grain, fading or second strokes.
+    """
+
+    layer: np.ndarray
+    breadth: np.ndarray
+
+
 def draw_line(
     contours: Contours,
     supersample: int,
@@ -149,8 +163,8 @@ def draw_line(
     scale: float,
     seed: int,
     hands: Mapping[int, Hand],
-) -> np.ndarray:
-    """(4, y, x) float32 premultiplied scene-linear line layer of one frame.
+) -> DrawnLine:
+    """Draw the line of one frame.
 
     Each sample near a contour is drawn by the nearest contour sample of the surface it lies on, part by part, so that
     a line never spills on what hides its contour. Beyond the contour the pen overshoots by a pixel at most, unless the
@@ -163,7 +177,7 @@ def draw_line(
     """
     shape = contours.owner.shape
     flat_rest = contours.rest.reshape(3, -1)
-    line = np.zeros((4, contours.owner.size), np.float32)
+    line, breadth = (np.zeros((n, contours.owner.size), np.float32) for n in (4, 1))
     key = contours.object.astype(np.int64) << 16 | contours.part
     order = np.full(contours.owner.size, -1, np.int32)
     for surface in np.unique(key[contours.owner]):
@@ -185,13 +199,14 @@ def draw_line(
             (nearest[0].flat[near] + window[0].start) * shape[1] + nearest[1].flat[near] + window[1].start
         )  # fmt: skip
         away = distance.flat[near] / supersample
-        ink = _ink(contours, flat_rest, pixel, seed_at, order[seed_at], away, stroke, hand, own, scale)
-        stronger = ink[3] > line[3, pixel]
-        line[:, pixel[stronger]] = ink[:, stronger]
+        ink, covered = _ink(contours, flat_rest, pixel, seed_at, order[seed_at], away, stroke, hand, own, scale)
+        for layer, drawn in ((line, ink), (breadth, covered)):
+            stronger = drawn[-1] > layer[-1, pixel]
+            layer[:, pixel[stronger]] = drawn[:, stronger]
 
     full = np.zeros((4, size[1] * supersample, size[0] * supersample), np.float32)
     full[:, *contours.crop] = line.reshape(4, *shape)
-    return box_filter(full, supersample).astype(np.float32)
+    return DrawnLine(box_filter(full, supersample).astype(np.float32), breadth.reshape(shape))
 
 
 def _ink(
@@ -205,15 +220,23 @@ def _ink(
     hand: Hand,
     seed: int,
     scale: float,
-) -> np.ndarray:
-    """(4, N) premultiplied ink on samples `pixel`, drawn by contour samples `at`, both flat positions in the crop."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ink on samples `pixel`, drawn by contour samples `at`, both flat positions in the crop.
+
+    Returns:
+        (4, N) premultiplied ink; (1, N) width in pixels of the stroke that covers a sample, else 0.
+    """
     behind = contours.depth.flat[pixel] - contours.depth.flat[at]
     away = np.linalg.norm(rest[:, pixel] - rest[:, at], axis=0)
     on_surface = (
         (contours.object.flat[pixel] == contours.object.flat[at]) & (behind < 0.5 * GAP) & (away < REACH)
     )  # fmt: skip
     beyond = ~on_surface & (behind > 0.5 * GAP)
+    drawn = on_surface | beyond
     side = np.where(on_surface, distance, -distance)
+    width, overshoot = stroke.width[index], stroke.overshoot[index]
+    smooth = side + stroke.wander[index]
+    covered = np.where(drawn & (smooth >= -overshoot) & (smooth <= width), width + overshoot, 0)
 
     # Paper tooth: fine grain on the surface itself; beyond it the contour's own.
     anchor = np.where(on_surface, rest[:, pixel], rest[:, at]).T
@@ -223,7 +246,6 @@ def _ink(
         side = side + scale * hand.rough * field(anchor, hand.rough_frequency, seed + 11)
     if hand.wander:
         side = side + stroke.wander[index]
-    width, overshoot = stroke.width[index], stroke.overshoot[index]
     body = _between(side, -overshoot, width)
     dry = smoothstep(0.9, 2.2, 0.8 * field(anchor, 44, seed + 9) + 1.1 * side / np.maximum(width, 1) - 0.2)
     alpha = body * stroke.darkness[index] * (1 - hand.dry * dry)
@@ -234,10 +256,9 @@ def _ink(
     if hand.tooth:
         alpha = alpha * (1 - hand.tooth * smoothstep(-0.3, 1.2, field(anchor, 190, seed + 12)))
     bare = 0.42 * _between(side, width - 0.5, width + stroke.bare[index]) * (stroke.bare[index] > 0.2) * (1 - alpha)
-    drawn = on_surface | beyond
     alpha, bare = np.where(drawn, alpha, 0), np.where(on_surface, bare, 0)
     color = alpha * stroke.ink[index].T + bare * PAPER[:, None]
-    return np.concatenate([color, (alpha + bare)[None]]).astype(np.float32)
+    return np.concatenate([color, (alpha + bare)[None]]).astype(np.float32), covered[None].astype(np.float32)
 
 
 def _between(value: np.ndarray, low: np.ndarray, high: np.ndarray, soft: float = 0.5) -> np.ndarray:

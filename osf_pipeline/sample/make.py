@@ -26,7 +26,7 @@ from osf_pipeline.render.raycast import Posed
 from osf_pipeline.render.scene import Light, Mesh, Scene
 from osf_pipeline.render.sequence import RENDERER, each_frame, frame_name, neighbours, write_frame, write_shot
 from osf_pipeline.render.shapes import ball
-from osf_pipeline.sample.contours import contour_distance, find_contours
+from osf_pipeline.sample.contours import centre_line, contour_distance, far_side, find_contours
 from osf_pipeline.sample.figure import PARTS, Body, build_body
 from osf_pipeline.sample.hand import REFERENCE_WIDTH, SAMPLE_HAND, Hand, draw_line
 from osf_pipeline.sample.motion import REST, dance
@@ -85,8 +85,10 @@ def make_sample(layout: Layout, request: SampleRequest, progress: Progress | Non
 
     Truth files hold, per frame: `R G B A` styled beauty, `line.*` and `fill.*` layers (half, premultiplied
     scene-linear, beauty = line over fill), `contour.distance` and `occlusion.distance` (float pixels, truncated at
-    `buffers.CONTOUR_RANGE`; occlusion leaves out silhouettes against the background), `revealed.Y` and
-    `hidden_next.Y` (half 0/1: the same surface point cannot be seen in the previous or next frame).
+    `buffers.CONTOUR_RANGE`; occlusion leaves out silhouettes against the background), `contour.far` (half 0/1: behind
+    the nearest contour), `centre.X` and `centre.Y` (half pixels, right and down, to the nearest point on the middle of
+    the drawn stroke) with its `centre.width` (half pixels) there, `revealed.Y` and `hidden_next.Y` (half 0/1: the same
+    surface point cannot be seen in the previous or next frame).
 
     Raises:
         RequestError: for a bad frame range or name.
@@ -270,7 +272,8 @@ def styled_truth(
     if hands is None:
         hands = dict.fromkeys(map(int, np.unique(contours.object)), SAMPLE_HAND)
     scale = width / REFERENCE_WIDTH if scale is None else scale
-    line = draw_line(contours, frame.hits.supersample, (width, height), scale, seed, hands).astype(np.float16)
+    drawn = draw_line(contours, frame.hits.supersample, (width, height), scale, seed, hands)
+    line = drawn.layer.astype(np.float16)
     fill = frame.buffers["color"]
     beauty = over(line, fill).astype(np.float16)
     layers = {"": beauty, "line.": line, "fill.": fill}
@@ -279,6 +282,8 @@ def styled_truth(
     }
     out["contour.distance"] = contour_distance(frame, contours, contours.owner)
     out["occlusion.distance"] = contour_distance(frame, contours, contours.occluding)
+    out["contour.far"] = far_side(frame, contours).astype(np.float16)
+    (out["centre.X"], out["centre.Y"]), out["centre.width"] = centre_line(frame, contours, drawn.breadth)
     out["revealed.Y"] = hidden_in(frame, frame.previous)
     out["hidden_next.Y"] = hidden_in(frame, frame.following)
     return out

@@ -63,6 +63,7 @@ class Plan:
         conclude: called with the attempt's URL and all commits, in order, before publishing.
         amend: called with all commits, in order; returns descriptors of shards that must be computed once more, because
             other shards have shown something that theirs did not know. Called until it returns none.
+        current: make the version the current one of its store.
     """
 
     store: str
@@ -73,6 +74,7 @@ class Plan:
     shards: list[Json]
     conclude: Callable[[str, list[Json]], Conclusion]
     amend: Callable[[list[Json]], list[Json]] = lambda commits: []
+    current: bool = True
 
 
 @dataclass(frozen=True)
@@ -147,17 +149,18 @@ def _publish(plan: Plan, attempt: str, commits: list[Json], conclusion: Conclusi
     sync(join(data, shard_key(name, commit["index"])) for commit in commits for name in commit["sha256"])
     won = create_json(join(plan.store, f"{conclusion.id}.json"), record)
     write_json(_request_url(plan.store, plan.request), {"id": conclusion.id})
-    set_current(plan.store, conclusion.id)
+    if plan.current:
+        set_current(plan.store, conclusion.id)
     version = find(plan.store, conclusion.id)
     assert version is not None
     return version, won
 
 
-def reuse(store: str, request: str) -> Version | None:
-    """The version an earlier build of this request published, made current; None when it still has to be built."""
+def reuse(store: str, request: str, make_current: bool = True) -> Version | None:
+    """The version an earlier build of this request published; None when it still has to be built."""
     pointer = read_json(_request_url(store, request))
     version = None if pointer is None else find(store, pointer["id"])
-    if version is not None and ((now := current(store)) is None or now.id != version.id):
+    if make_current and version is not None and ((now := current(store)) is None or now.id != version.id):
         set_current(store, version.id)
     return version
 

@@ -5,7 +5,7 @@ Belongs here: cropping, padding, tiling, layers. Does not: stores and shards (`s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +23,9 @@ from model.weights import Card
 from osf_pipeline.buffers import CONTOUR_RANGE, Tier
 from osf_pipeline.colorspaces.spaces import LINEAR_REC709, Space, convert, of_attributes
 from osf_pipeline.errors import InputDataError
+from osf_pipeline.stylize.line import LineControls
+from osf_pipeline.stylize.look import Look
+from osf_pipeline.stylize.post import finish
 
 NEEDED = ("color", "contour", "contour_side", "confidence")
 """What every model needs; one of the full tier also needs `rest_position`."""
@@ -53,23 +56,35 @@ class Stylizer:
         self.halo = -(-(card.architecture.receptive_radius + SPREAD) // STRIDE) * STRIDE
 
     @torch.inference_mode()
-    def __call__(self, frame: Mapping[str, np.ndarray], origin: tuple[int, int] = (0, 0)) -> dict[str, np.ndarray]:
+    def __call__(
+        self,
+        frame: Mapping[str, np.ndarray],
+        origin: tuple[int, int] = (0, 0),
+        look: Look | None = None,
+        objects: Collection[int] = (),
+    ) -> dict[str, np.ndarray]:
         """Draw the line of one frame.
 
         Args:
             frame: canonical `color` (4), `contour` (1), `contour_side` (1), `confidence` (1) and, for a model of the
-                full tier, `rest_position` (3), all `(channel, y, x)`.
+                full tier, `rest_position` (3), and what the look reads, all `(channel, y, x)`.
             origin: x, y of the first pixel in display coordinates; anchors the tile grid.
+            look: bound to part ids (`Look.bound`); as learnt when absent.
+            objects: ids of the figure whose size a look that is locked to the character measures; all when empty.
 
         Returns:
-            `fill` (the colour itself), `line`, `beauty` and `confidence`, float16, as in `buffers.LAYERS`.
+            `fill` (the colour itself, but for a look's `post`), `line`, `beauty` and `confidence`, float16, as in
+            `buffers.LAYERS`.
 
         Raises:
             InputDataError: for a missing buffer, buffers of different sizes, or colours that are not finite.
         """
+        look = look or Look()
         full = self.card.tier == Tier.FULL
-        _check(frame, (*NEEDED, "rest_position") if full else NEEDED)
-        color, contour, side = (_tensor(frame[name]) for name in NEEDED[:3])
+        _check(frame, tuple(dict.fromkeys((*NEEDED, *(("rest_position",) if full else ()), *look.reads))))
+        controls = None if look.plain else LineControls.of(look, frame, self.card.pixel, objects)
+        color, side = _tensor(frame["color"]), _tensor(frame["contour_side"])
+        contour = _tensor(controls.distance(frame["contour"]) if controls else frame["contour"])
         rest = _tensor(frame["rest_position"]) if full else torch.zeros_like(color[:, :3])
         shown = _tensor(convert(frame["color"], self.space, self.network_space))
         # Nothing is drawn where there is neither a surface nor a contour within reach.
@@ -83,12 +98,31 @@ class Stylizer:
             line[:, :, inside.rows, inside.columns] = found[:, :, place.rows, place.columns]
         line = torch.where(drawable & (line[:, 3:] >= MATTE_FLOOR), line, 0.0)
         line = _tensor(convert(line[0].numpy(), self.network_space, self.space))
+        fill = color
+        if controls:
+            line, fill = (_tensor(layer) for layer in self._finish(line[0].numpy(), frame, look, controls))
         return {
-            "fill": _half(color),
+            "fill": _half(fill),
             "line": _half(line),
-            "beauty": _half(over(line, color)),
+            "beauty": _half(over(line, fill)),
             "confidence": np.asarray(frame["confidence"], np.float16),
         }
+
+    def _finish(
+        self, line: np.ndarray, frame: Mapping[str, np.ndarray], look: Look, controls: LineControls
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Line and fill as the look wants them.
+
+        At strength s the line counts s times, and the fill is s of it and 1 - s of the render: premultiplied and
+        scene-linear, so over a fill that no step has changed the beauty is just that mix of styled picture and render.
+        """
+        render = frame["color"].astype(np.float32)
+        line = controls.finish(line, frame, self.space)
+        line = np.where(line[3:] >= MATTE_FLOOR, line, 0)
+        line, fill = finish(line, render, look.post, self.space)
+        part = frame["part_id"][0] if look.parts else None
+        mixed = render + look.values(lambda held: held.strength, part) * (fill - render) if look.post else render
+        return controls.strength() * line, mixed
 
     def _line(self, tile: _Box, color: Tensor, contour: Tensor, side: Tensor, rest: Tensor) -> Tensor:
         """Line layer of one tile, with a halo of true neighbours; the frame's edge goes on as it ends."""

@@ -1,14 +1,16 @@
 """The stylize stage: G-buffers and guidance to a published store of layers.
 
-Belongs here: which model draws which object, the shard worker. Does not: one frame through one model (`frame`).
+Belongs here: which model draws which object under which look, the shard worker. Does not: one frame through one model
+(`frame`), the keys of a look (`look`).
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +27,11 @@ from osf_pipeline.results import StageResult
 from osf_pipeline.shots import FrameRange, shards
 from osf_pipeline.store.build import Build, Conclusion, Plan, build, reuse
 from osf_pipeline.store.files import write_bytes
-from osf_pipeline.store.identity import frame_key, identity
+from osf_pipeline.store.identity import canonical_json, frame_key, identity
 from osf_pipeline.store.schema import DATA, ArraySpec, StoreSpec, arrays
 from osf_pipeline.store.version import PREVIEW_FILE, Version, find, reopen, require, stored_files
 from osf_pipeline.store.writer import ShardWriter
+from osf_pipeline.stylize.look import EVERYTHING, Look, Row, look_of
 
 KIND = "stylized"
 STAGE_VERSION = 2
@@ -44,35 +47,44 @@ def stylize_shot(
     execution: Execution | None = None,
     progress: Progress | None = None,
     alias: str = "champion",
+    *,
+    preset: str | None = None,
+    style: str | None = None,
+    make_current: bool = True,
 ) -> StageResult:
     """Draw the line of every frame with the registered model of each style.
 
     Args:
         alias: registry alias or version number; resolved once, workers get the exact version's files.
+        preset: the look of everything, instead of what shot.yaml says under `looks`.
+        style: of everything that is stylized, instead of what shot.yaml says under `styles`.
+        make_current: let what follows (`deliver`, `evaluate`, ...) take this version.
 
     Raises:
-        RequestError: when the shot has no guidance yet, names no style, or a style has no such model.
-        InputDataError: when a model needs more than the store knows.
+        RequestError: when the shot has no guidance yet, names no style, a style has no such model, or a look is bad.
+        InputDataError: when a model or a look needs more than the store knows.
     """
     from osf_pipeline.tracking.tracker import Tracker, model_name
 
     began = time.monotonic()
     execution = execution or Execution()
-    config = layout.shot_config(shot)
     gbuffer, guidance = inputs(layout, shot)
-    names = dict(enumerate(gbuffer.attributes["source"]["objects"], start=1))  # of a Cryptomatte
-    config = config.model_copy(update={"objects": names | config.objects})
+    config = _asked(layout.shot_config(shot), gbuffer, preset, style)
     styles = styles_of(config, gbuffer.attributes["objects"], shot)
+    looks = looks_of(layout, config, styles, gbuffer)
     tracker = Tracker.at(layout.home)
     models = {style: tracker.resolve(model_name(style), alias) for style in sorted(set(styles.values()))}
     for style, model in models.items():
         _check_tier(style, model.path, gbuffer)
-    recipe = {"styles": {str(i): style for i, style in styles.items()}}
-    weights = [f"{style} {model.sha256} {frame_key(_decisive(model.path))}" for style, model in models.items()]
+    recipe: Json = {"styles": {str(i): style for i, style in styles.items()}}
+    turned = {str(i): look.to_json() for i, look in looks.items() if not look.plain}
+    recipe |= {"looks": turned} if turned else {}
+    locked = any(look.locked for look in looks.values())
+    weights = [f"{style} {model.sha256} {frame_key(_decisive(model.path, locked))}" for style, model in models.items()]
     version_id = identity(KIND, STAGE_VERSION, {"guidance": guidance.id, "gbuffer": gbuffer.id}, recipe, weights)
     store = layout.store(shot, KIND)
     used = {style: {"model": m.name, "version": m.version, "sha256": m.sha256} for style, m in models.items()}
-    version, built = reuse(store, version_id), None
+    version, built = reuse(store, version_id, make_current), None
     if version is None:
         height, width = gbuffer.shape
         specs = {name: ArraySpec.of(buffer) for name, buffer in LAYERS.items()}
@@ -87,7 +99,7 @@ def stylize_shot(
             write_bytes(join(attempt, PREVIEW_FILE), thumbnail(in_rec709(beauty, facts)))
             seconds = [s for c in commits for s in c["record"]["seconds"]]
             inputs = {"gbuffer": gbuffer.id, "guidance": guidance.id, "models": used}
-            return Conclusion(version_id, inputs, facts | {"seconds": seconds, **bad})
+            return Conclusion(version_id, inputs, facts | {"looks": turned, "seconds": seconds, **bad})
 
         plan = Plan(
             store=store,
@@ -97,7 +109,7 @@ def stylize_shot(
             job={
                 "gbuffer": [gbuffer.store, gbuffer.id],
                 "guidance": [guidance.store, guidance.id],
-                "styles": recipe["styles"],
+                "brushes": _brushes(styles, looks),
                 "models": {style: str(model.path) for style, model in models.items()},
                 "origin": gbuffer.attributes["window"][:2],
                 "threads": execution.threads,
@@ -108,6 +120,7 @@ def stylize_shot(
                 for s in shards(FrameRange.of(gbuffer.frames), gbuffer.shard_frames)
             ],
             conclude=conclude,
+            current=make_current,
         )
         built = build(plan, executor(execution), progress)
         version = built.version
@@ -143,14 +156,77 @@ def styles_of(config: ShotConfig, objects: list[int], shot: str) -> dict[int | s
     return found
 
 
+def _asked(config: ShotConfig, gbuffer: Version, preset: str | None, style: str | None) -> ShotConfig:
+    """shot.yaml with the object names of a Cryptomatte, and with what the request puts in its place."""
+    names = dict(enumerate(gbuffer.attributes["source"]["objects"], start=1))
+    update: dict[str, Any] = {"objects": names | config.objects}
+    if preset is not None:
+        update["looks"] = {EVERYTHING: preset}
+    if style is not None:
+        update["styles"] = dict.fromkeys(config.styles or (ALL,), style)
+    return config.model_copy(update=update)
+
+
+def looks_of(
+    layout: Layout, config: ShotConfig, styles: Mapping[int | str, str], gbuffer: Version
+) -> dict[int | str, Look]:
+    """Object id to look, for the objects that are stylized; bound to the shot's parts and the styles' exemplars.
+
+    Raises:
+        RequestError: for a look of nothing that is stylized, an unknown preset or part, or bad keys.
+        InputDataError: for a look that needs buffers the store does not hold.
+    """
+    objects = {str(i) for i in styles} | {
+        config.objects[i] for i in styles if isinstance(i, int) and i in config.objects
+    }
+    known = {EVERYTHING, *objects, *styles.values()}
+    if unknown := sorted(set(config.looks) - known):
+        raise RequestError(
+            "a look is for nothing that is stylized", key=f"looks.{unknown[0]}",
+            fix=f"Name an object or a style: {', '.join(sorted(known))}.",
+        )  # fmt: skip
+
+    @cache
+    def matrix(style: str) -> tuple[Row, Row, Row]:
+        from osf_pipeline.stylize.post import color_matrix
+        from osf_pipeline.training.exemplar import load_exemplars
+
+        said = layout.style_config(style)
+        return color_matrix(load_exemplars(said, layout.style(style), store_space(gbuffer.attributes)))
+
+    found = {}
+    for i, style in styles.items():
+        look = look_of(layout, config, i, style).bound(config.parts, partial(matrix, style))
+        if missing := [name for name in look.reads if name not in gbuffer.names]:
+            raise InputDataError(
+                "the look needs buffers that the shot does not have", channel=", ".join(missing),
+                fix="Render them, or leave `parts` and `lock: character` out of the look.",
+            )  # fmt: skip
+        found[i] = look
+    return found
+
+
+def _brushes(styles: Mapping[int | str, str], looks: Mapping[int | str, Look]) -> list[Json]:
+    """Objects of one style and one look are drawn together; one that is drawn at its own size is drawn alone."""
+    groups: dict[tuple[str, bytes, int | str | None], list[int | str]] = {}
+    for i, style in styles.items():
+        look = looks[i]
+        groups.setdefault((style, canonical_json(look.to_json()), i if look.locked else None), []).append(i)
+    return [
+        {"style": style, "look": looks[objects[0]].to_json(), "objects": objects}
+        for (style, _, _), objects in groups.items()
+    ]
+
+
 def _card(folder: Path) -> Json:
     card: Json = json.loads((folder / "card.json").read_text())
     return card
 
 
-def _decisive(folder: Path) -> Json:
-    """What a model's card says that decides how its weights draw."""
-    return {name: value for name, value in _card(folder).items() if name in ("stroke", "rest_box", "color_space")}
+def _decisive(folder: Path, locked: bool) -> Json:
+    """What a model's card says that decides how its weights draw; a look that is locked to the character asks more."""
+    names = ("stroke", "rest_box", "color_space", *(("pixel",) if locked else ()))
+    return {name: value for name, value in _card(folder).items() if name in names}
 
 
 def _check_tier(style: str, folder: Path, gbuffer: Version) -> None:
@@ -163,34 +239,44 @@ def _check_tier(style: str, folder: Path, gbuffer: Version) -> None:
 
 
 @dataclass(frozen=True)
-class Painter:
-    """Several stylizers on one frame, each on its own objects.
+class Brush:
+    """One style under one look.
 
     Attributes:
-        stylizers: style to its prepared network.
-        styles: object id (or `*`) to style; objects that are not listed keep their render.
+        stylizer: the style's prepared network.
+        objects: ids of what it draws, or `*`.
     """
 
-    stylizers: Mapping[str, Any]
-    styles: Mapping[int | str, str]
+    stylizer: Any
+    look: Look
+    objects: tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class Painter:
+    """Several brushes on one frame, each on its own objects; all other objects keep their render."""
+
+    brushes: Sequence[Brush]
 
     def __call__(self, frame: Mapping[str, np.ndarray], origin: tuple[int, int]) -> dict[str, np.ndarray]:
-        """Layers of one frame (`buffers.LAYERS`); without an `object_id` in it one style draws everything."""
-        drawn = {style: stylizer(frame, origin) for style, stylizer in self.stylizers.items()}
-        layers = next(iter(drawn.values()))
-        alone = ALL in self.styles or set(np.unique(frame["object_id"]).tolist()) - {0} <= set(self.styles)
+        """Layers of one frame (`buffers.LAYERS`); without an `object_id` in it one brush draws everything."""
+        drawn = [
+            brush.stylizer(frame, origin, brush.look, [i for i in brush.objects if i != ALL]) for brush in self.brushes
+        ]
+        objects = {i for brush in self.brushes for i in brush.objects}
+        alone = ALL in objects or set(np.unique(frame["object_id"]).tolist()) - {0} <= objects
         if len(drawn) == 1 and alone:
-            return layers
-        place = _nearest_object(frame["object_id"][0])
-        line = np.zeros_like(layers["line"])
-        for style, found in drawn.items():
-            mine = np.isin(place, [i for i, name in self.styles.items() if name == style])
-            line[:, mine] = found["line"][:, mine]
-        beauty = line + layers["fill"].astype(np.float32) * (1 - line[3:].astype(np.float32))
-        return layers | {"line": line, "beauty": beauty.astype(np.float16)}
+            return drawn[0]
+        place = nearest_object(frame["object_id"][0])
+        line, fill = np.zeros_like(drawn[0]["line"]), frame["color"].astype(np.float16)
+        for brush, found in zip(self.brushes, drawn, strict=True):
+            mine = np.isin(place, brush.objects)
+            line[:, mine], fill[:, mine] = found["line"][:, mine], found["fill"][:, mine]
+        beauty = line + fill.astype(np.float32) * (1 - line[3:].astype(np.float32))
+        return drawn[0] | {"fill": fill, "line": line, "beauty": beauty.astype(np.float16)}
 
 
-def _nearest_object(objects: np.ndarray) -> np.ndarray:
+def nearest_object(objects: np.ndarray) -> np.ndarray:
     """(y, x) ids where every background pixel has the id of the nearest object, whose line may reach out there."""
     from scipy import ndimage
 
@@ -209,13 +295,15 @@ class StylizeWorker:
 
         torch.set_num_threads(job["threads"])
         self.gbuffer, self.guidance = (reopen(*job[name]) for name in ("gbuffer", "guidance"))
-        styles = {i if i == ALL else int(i): style for i, style in job["styles"].items()}
         space = store_space(self.gbuffer.attributes)
         stylizers = {
             style: Stylizer(*load(Path(path)), device=job["device"], space=space)
             for style, path in job["models"].items()
         }
-        self.painter = Painter(stylizers, styles)
+        self.painter = Painter(
+            [Brush(stylizers[b["style"]], Look.model_validate(b["look"]), tuple(b["objects"])) for b in job["brushes"]]
+        )
+        self.names = _read(job, self.gbuffer)
         self.origin = tuple(job["origin"])
         self.out = ShardWriter(job["attempt"])
 
@@ -226,13 +314,11 @@ class StylizeWorker:
 
         gbuffer, guidance = (reopen(*job[name]) for name in ("gbuffer", "guidance"))
         start, stop = shard["start"], shard["start"] + len(shard["frames"])
-        names = [name for name in READ if name in gbuffer.names]
-        yield from ((gbuffer.store, path) for path in stored_files(gbuffer, names, start, stop))
+        yield from ((gbuffer.store, path) for path in stored_files(gbuffer, _read(job, gbuffer), start, stop))
         yield from ((guidance.store, path) for path in stored_files(guidance, GUIDES, start, stop))
         yield from ((folder, file) for folder in job["models"].values() for file in (WEIGHTS, CARD))
 
     def __call__(self, shard: Json) -> Json:
-        names = tuple(name for name in READ if name in self.gbuffer.names)
         layers: dict[str, list[np.ndarray]] = {name: [] for name in LAYERS}
         seconds = []
         for at, number in enumerate(shard["frames"], shard["start"]):
@@ -242,12 +328,18 @@ class StylizeWorker:
                     layers[name].append(buffer.empty(1, *self.gbuffer.shape)[0])
                 seconds.append(0.0)
                 continue
-            pixels = self.gbuffer.read(at, at + 1, names) | self.guidance.read(at, at + 1, GUIDES)
+            pixels = self.gbuffer.read(at, at + 1, self.names) | self.guidance.read(at, at + 1, GUIDES)
             found = self.painter({name: values[0] for name, values in pixels.items()}, self.origin)
             for name, values in found.items():
                 layers[name].append(values)
             seconds.append(round(time.perf_counter() - began, 4))
         return self.out.write(shard, {n: np.stack(v) for n, v in layers.items()}, {"seconds": seconds})
+
+
+def _read(job: Json, gbuffer: Version) -> tuple[str, ...]:
+    """G-buffers that a job reads."""
+    asked = [name for brush in job["brushes"] for name in Look.model_validate(brush["look"]).reads]
+    return tuple(name for name in dict.fromkeys((*READ, *asked)) if name in gbuffer.names)
 
 
 def _result(shot: str, version: Version, used: Json, built: Build | None, seconds: float) -> StageResult:
@@ -256,7 +348,10 @@ def _result(shot: str, version: Version, used: Json, built: Build | None, second
         "seconds_per_frame": round(float(np.median(version.attributes["seconds"])), 3),
         "frames": str(FrameRange.of(version.frames)),
         "layers": ", ".join(LAYERS),
+        "looks": [{"object": i, "look": json.dumps(look)} for i, look in version.attributes.get("looks", {}).items()],
         "gbuffer": version.record["inputs"]["gbuffer"],
         "guidance": version.record["inputs"]["guidance"],
     }
+    if looks := version.attributes.get("looks"):
+        metadata["looks"] = [{"object": i, "look": json.dumps(look)} for i, look in looks.items()]
     return StageResult.of(shot, version, built, seconds, metadata)

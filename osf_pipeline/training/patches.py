@@ -43,14 +43,19 @@ class Plate:
     inner: Tensor
 
 
+def contours_of(sheet: Sheet, exemplar: PreparedExemplar) -> Contours:
+    """Contours of a picture made of an exemplar, by the exemplar's own rule."""
+    return contours(sheet.depth, sheet.rest, sheet.normal, sheet.part, sheet.object, exemplar.rule)
+
+
 def plate(sheet: Sheet, found: Contours, strokes_14HW: Tensor, stroke: float) -> Plate:
     """Pack the inputs of a sheet."""
     inputs = pack(sheet.color, Guides(found.distance, found.side), strokes_14HW, stroke)
     reach = int(stroke + MARGIN)
     empty = (sheet.part == 0).to(inputs.dtype)
-    near_background = F.max_pool2d(empty, 2 * reach + 1, 1, reach) > 0
+    near_background = _within(empty, reach) > 0
     edge = (found.distance < 1) & found.side
-    wide = F.max_pool2d(torch.maximum(1 - empty, sheet.target[:, 3:]), 7, 1, 3) > 0
+    wide = _within(torch.maximum(1 - empty, sheet.target[:, 3:]), 3) > 0
     return Plate(
         inputs[0].half(),
         sheet.color[0].clamp(0, 1).half(),
@@ -59,6 +64,12 @@ def plate(sheet: Sheet, found: Contours, strokes_14HW: Tensor, stroke: float) ->
         wide[0, 0].nonzero(),
         (edge & ~near_background)[0, 0].nonzero(),
     )
+
+
+def _within(x_B1HW: Tensor, reach: int) -> Tensor:
+    """Maximum over the square of `2 * reach + 1` pixels around every pixel, rows before columns."""
+    rows = F.max_pool2d(x_B1HW, (1, 2 * reach + 1), 1, (0, reach))
+    return F.max_pool2d(rows, (2 * reach + 1, 1), 1, (reach, 0))
 
 
 class PatchPool:
@@ -71,11 +82,18 @@ class PatchPool:
 
     def make(self, number: int, stream: int = _COMPOSITES) -> Plate:
         """Plate `number` of a stream."""
+        return self.pack(*self.compose(number, stream))
+
+    def compose(self, number: int, stream: int = _COMPOSITES) -> tuple[Sheet, Contours]:
+        """The picture behind plate `number` of a stream, and its contours."""
         generator = seeded(self.recipe.seed, stream, number)
         exemplar = self.exemplars[number % len(self.exemplars)]
         composite = torch.rand((), generator=generator).item() < self.recipe.composites
         sheet = arrange(exemplar.figure, generator) if composite else turned(exemplar.figure, generator)
-        found = contours(sheet.depth, sheet.rest, sheet.normal, sheet.part, sheet.object, exemplar.rule)
+        return sheet, contours_of(sheet, exemplar)
+
+    def pack(self, sheet: Sheet, found: Contours) -> Plate:
+        """What a network of this recipe sees of a picture, and what it is to draw."""
         rest = sheet.rest if self.recipe.tier is Tier.FULL else sheet.rest * 0
         return plate(sheet, found, self.strokes(rest), self.stroke)
 

@@ -79,6 +79,33 @@ def test_time_runs_by_frame_number_speed_and_start(character: Character) -> None
     assert np.abs(every.posed(9) - every.posed(1)).max() > 0.02
 
 
+def test_things_are_held_as_the_scene_says_and_the_camera_is_not(character: Character) -> None:
+    ball = Prop(name="ball", path=((0, 0, 0), (4, 0, 0)))
+    move = CameraMove(position=((0, 1, 5), (4, 1, 5)), target=((0, 1, 0), (4, 1, 0)))
+    arm = BOXER.model_copy(update={"steps": {"left_upper_arm": 1}})
+    own = BOXER.model_copy(update={"steps": 3})
+    still = ball.model_copy(update={"name": "own", "steps": 1})
+    _, scene = staged(character, arm, own, props=(ball, still), camera=move, steps=2)
+    moved = [[bool((mesh.pose(f) != mesh.pose(f - 1)).any()) for f in range(2, 6)] for mesh in scene.meshes]
+    assert moved == [[True] * 4, [False, False, True, False], [False, True, False, True], [True] * 4]
+    body = ~np.isin(np.arange(len(character.rest)) // 24, [i for i, b in enumerate(character.bones)
+                    if b.name in ("left_upper_arm", "left_forearm", "left_hand")])  # fmt: skip
+    np.testing.assert_array_equal(scene.meshes[0].pose(2)[body], scene.meshes[0].pose(1)[body])
+    assert [mesh.pose(2)[:, 0].mean() for mesh in scene.meshes[2:]] == pytest.approx([0, 1], abs=1e-9)
+    assert [scene.camera(f).position[0] for f in range(1, 6)] == [0, 1, 2, 3, 4]
+
+
+def test_a_held_pose_has_the_motion_of_the_camera_alone(character: Character) -> None:
+    move = CameraMove(scale=(2.4,), position=((0, 0.9, 5), (0.3, 0.9, 5)), target=((0, 0.9, 0), (0.3, 0.9, 0)))
+    _, scene = staged(character, camera=move, steps=2, frames="1-3")
+    found = render_frame(scene, 2, (48, 48), previous=1, following=3).buffers
+    seen = found["motion_valid"][0] > 0
+    shift = -0.15 * 48 / 2.4  # the camera goes to the right, the picture to the left
+    np.testing.assert_allclose(found["motion"][0][seen], shift, atol=1e-5)
+    np.testing.assert_allclose(found["motion"][1][seen], 0, atol=1e-5)
+    assert np.abs(found["motion_next"][0][seen] - shift).max() > 0.1, "the next frame has a new pose"
+
+
 def test_props_follow_their_path_and_spin(character: Character) -> None:
     ball = Prop(name="ball", size=(0.2, 0.4, 0.2), path=((0, 0, 0), (1, 0, 0), (1, 2, 0)), spin=180)
     _, scene = staged(character, props=(ball,))

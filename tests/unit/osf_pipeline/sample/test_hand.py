@@ -36,7 +36,7 @@ def disc(object_id: int = 1) -> Contours:
 
 
 def drawn(hand: Hand, scale: float = 1, object_id: int = 1, seed: int = 0) -> np.ndarray:
-    return draw_line(disc(object_id), 2, (SIZE, SIZE), scale, seed, {1: hand})
+    return draw_line(disc(object_id), 2, (SIZE, SIZE), scale, seed, {1: hand}).layer
 
 
 def breadth(line: np.ndarray) -> float:

@@ -309,7 +309,8 @@ def test_files_read_back_and_repeat_byte_for_byte(tmp_path: Path) -> None:
     assert shot.parts[3] == "head"
     assert _read(tmp_path / "a/truth/figure/figure.1002.exr").keys() == {
         *"RGBA", *(f"{name}.{c}" for name in ("line", "fill") for c in "RGBA"),
-        "contour.distance", "occlusion.distance", "revealed.Y", "hidden_next.Y",
+        "contour.distance", "occlusion.distance", "contour.far", "revealed.Y", "hidden_next.Y",
+        "centre.X", "centre.Y", "centre.width",
     }  # fmt: skip
 
     style = first.style_config("figure").exemplars[0]
