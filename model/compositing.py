@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from model.color import over, srgb_decode
+from model.color import over
+
 
 @dataclass(frozen=True)
 class Sheet:
@@ -56,13 +56,13 @@ class Limb:
         surface: (1, 1, H, W) bool, pixels whose centre shows the limb.
         matte: (1, 1, H, W) bool, pixels whose colour belongs to it: `surface`, its soft rim and its drawn line outside.
         outline: (1, 4, H, W) scene-linear premultiplied, the line to draw along the cut, where the drawing has none.
-        centre: x, y of the surface's centroid in pixels.
+        centre: x, y of the pixel nearest to the surface's centroid.
     """
 
     surface: Tensor
     matte: Tensor
     outline: Tensor
-    centre: tuple[float, float]
+    centre: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -75,64 +75,41 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Similarity:
-    """Output pixel p shows source pixel `source + rotate(-angle) (p - target) / scale`; angle in radians, y down."""
+class Move:
+    """Whole pixels, quarter turns and a mirror: nothing is resampled, so a stroke stays as crisp as it was drawn.
 
-    source: tuple[float, float]
-    target: tuple[float, float]
-    angle: float
-    scale: float
+    Output pixel `target + q` shows source pixel `source + p`, where q is p, mirrored left to right if so asked, and then
+    turned clockwise (y down) by quarters.
+    """
+
+    source: tuple[int, int]
+    target: tuple[int, int]
+    quarters: int = 0
+    mirrored: bool = False
 
 
 def arrange(figure: Figure, generator: torch.Generator) -> Sheet:
-    """A random composite: the figure turned and scaled, with one to three limbs laid over or under it.
+    """A random composite: one to three limbs, turned and mirrored, laid over or under the figure.
 
     Without limbs (a figure of one part) the whole figure is laid over itself.
     """
-    height, width = figure.sheet.size
     draw = _Random(generator)
-    body_pixels = figure.sheet.part[0, 0].nonzero()
-    centre = _xy(body_pixels.double().mean(0))
-    move = Similarity(
-        centre, (width / 2, height / 2), draw.between(-math.pi, math.pi), math.exp(draw.between(-SCALING, SCALING))
-    )
-    stack = moved(figure.sheet, move)
+    stack = figure.sheet
     for _ in range(1 + draw.below(3)):
         limb = figure.limbs[draw.below(len(figure.limbs))]
         shown = stack.part[0, 0].nonzero()
-        if not len(shown):
-            break
-        piece = cut(figure, limb, draw)
-        place = Similarity(
-            limb.centre,
-            _xy(shown[draw.below(len(shown))]),
-            draw.between(-math.pi, math.pi),
-            math.exp(draw.between(-SCALING, SCALING)),
-        )
-        piece = moved(piece, place)
+        y, x = shown[draw.below(len(shown))].tolist()
+        piece = moved(cut(figure, limb), Move(limb.centre, (x, y), draw.below(4), draw.chance(0.5)))
         stack = stacked(stack, piece, figure.depth_gap) if draw.chance(0.2) else stacked(piece, stack, figure.depth_gap)
     return stack
 
 
-def turned(figure: Figure, generator: torch.Generator) -> Sheet:
-    """The figure as drawn, turned and scaled at random."""
-    height, width = figure.sheet.size
-    draw = _Random(generator)
-    centre = (width / 2, height / 2)
-    angle = draw.between(-math.pi, math.pi)
-    return moved(figure.sheet, Similarity(centre, centre, angle, math.exp(draw.between(-SCALING, SCALING))))
-
-
-def cut(figure: Figure, limb: Limb, draw: _Random) -> Sheet:
-    """The limb alone; the outline is redrawn along the cut with the figure's own ink, its width and edge wavering."""
+def cut(figure: Figure, limb: Limb) -> Sheet:
+    """The limb alone; along the cut its outline is drawn as the artist draws."""
     sheet, matte = figure.sheet, limb.matte.to(figure.sheet.color.dtype)
-    width = figure.ink.width * draw.between(0.85, 1.15)
-    waver = draw.smooth_noise(sheet.size) * 0.15 * width
-    cover = (width - limb.joint + waver + 0.5).clamp(0, 1) * matte
-    stroke = torch.cat([srgb_decode(figure.ink.color), torch.ones_like(cover)], 1) * cover
     color = sheet.color * matte
     # The redrawn outline stays on the limb: no further out than its own coverage.
-    drawn = over(stroke * color[:, 3:], sheet.target * matte)
+    drawn = over(limb.outline * color[:, 3:], sheet.target * matte)
     return Sheet(
         color,
         drawn,
@@ -145,38 +122,32 @@ def cut(figure: Figure, limb: Limb, draw: _Random) -> Sheet:
     )
 
 
-def moved(sheet: Sheet, move: Similarity) -> Sheet:
-    """The sheet under a similarity: colours linear, the rest nearest, normals turned, depth scaled about its mean."""
+def moved(sheet: Sheet, move: Move) -> Sheet:
+    """The sheet moved on a canvas of the same size; what comes in from outside is background."""
     height, width = sheet.size
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    dx, dy = (x - move.target[0]) / move.scale, (y - move.target[1]) / move.scale
-    cos, sin = math.cos(move.angle), math.sin(move.angle)
-    sx = move.source[0] + cos * dx + sin * dy
-    sy = move.source[1] - sin * dx + cos * dy
-    grid = torch.stack([(2 * sx + 1) / width - 1, (2 * sy + 1) / height - 1], -1)[None].to(sheet.color.dtype)
-    smooth = F.grid_sample(torch.cat([sheet.color, sheet.target], 1), grid, align_corners=False)
-    column, row = sx.round().long(), sy.round().long()
+    dx, dy = x - move.target[0], y - move.target[1]
+    cos, sin = ((1, 0), (0, 1), (-1, 0), (0, -1))[move.quarters % 4]
+    back_x, back_y = cos * dx + sin * dy, cos * dy - sin * dx
+    flip = -1 if move.mirrored else 1
+    column, row = move.source[0] + flip * back_x, move.source[1] + back_y
     inside = ((column >= 0) & (column < width) & (row >= 0) & (row < height))[None, None]
     index = (row.clamp(0, height - 1), column.clamp(0, width - 1))
 
-    def nearest(buffer: Tensor, background: float) -> Tensor:
+    def shown(buffer: Tensor, background: float = 0) -> Tensor:
         return torch.where(inside, buffer[:, :, index[0], index[1]], background)
 
-    depth = nearest(sheet.depth, math.inf)
-    seen = depth.isfinite()
-    if seen.any():
-        middle = depth[seen].mean()
-        depth = torch.where(seen, middle + (depth - middle) * move.scale, depth)
-    nx, ny, nz = nearest(sheet.normal, 0).split(1, 1)  # y up, while the picture's y runs down
+    nx, ny, nz = shown(sheet.normal).split(1, 1)
+    nx = flip * nx
     return Sheet(
-        smooth[:, :4],
-        smooth[:, 4:],
-        nearest(sheet.weight, 1),
-        depth,
-        torch.cat([cos * nx + sin * ny, cos * ny - sin * nx, nz], 1),
-        nearest(sheet.rest, 0),
-        nearest(sheet.part, 0),
-        nearest(sheet.object, 0),
+        color=shown(sheet.color),
+        target=shown(sheet.target),
+        weight=shown(sheet.weight, 1),
+        depth=shown(sheet.depth, math.inf),
+        normal=torch.cat([cos * nx + sin * ny, cos * ny - sin * nx, nz], 1),  # y up, while the picture's y runs down
+        rest=shown(sheet.rest),
+        part=shown(sheet.part),
+        object=shown(sheet.object),
     )
 
 
@@ -211,13 +182,3 @@ class _Random:
 
     def chance(self, probability: float) -> bool:
         return self.between(0, 1) < probability
-
-    def smooth_noise(self, size: tuple[int, int], cell: int = 12) -> Tensor:
-        """(1, 1, H, W) noise of unit variance at the knots, `cell` pixels apart."""
-        knots = torch.randn(1, 1, size[0] // cell + 2, size[1] // cell + 2, generator=self.generator)
-        return F.interpolate(knots, size=size, mode="bicubic", align_corners=True)
-
-
-def _xy(yx: Tensor) -> tuple[float, float]:
-    y, x = yx.tolist()
-    return float(x), float(y)

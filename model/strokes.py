@@ -20,10 +20,8 @@ from torch import Tensor, nn
 
 from model.distance import MAX_REACH, nearest
 
-REACH = 20
-"""Pixels of the drawing by which a row reaches outwards and inwards of the contour."""
-
-WIDTH = 2 * REACH + 1
+WIDEST = 48
+"""Pixels of the drawing by which a row may reach outwards and inwards of the contour, at most."""
 
 _BLOCK = 4096
 
@@ -33,7 +31,7 @@ class Stroke:
     """One closed outline, L rows; the last is followed by the first.
 
     Attributes:
-        values: (L, WIDTH, 4) display-encoded straight RGB and opacity in 0..1. Column `REACH + d` lies at signed contour
+        values: (L, 2 R + 1, 4) display-encoded straight RGB and opacity in 0..1. Column R + d lies at signed contour
             distance d in pixels of the drawing, positive on the surface.
         rest: (L, 3) rest position in scene units; infinite where a row may not be taken.
     """
@@ -46,15 +44,15 @@ class Strokes(nn.Module):
     """All outlines of a style.
 
     Attributes:
-        values: (S + 1, WIDTH, 4) float32, the rows, and last their mean for surfaces whose rest position is unknown.
+        values: (S + 1, 2 R + 1, 4) float32, the rows, and last their mean for surfaces whose rest position is unknown.
         rest: (S, 3) float32 scene units.
         loop: (S, 2) int64, first row and number of rows of the outline that a row belongs to.
         pixel: () scene units a pixel of the drawing covers.
     """
 
-    def __init__(self, rows: int = 0) -> None:
+    def __init__(self, rows: int = 0, reach: int = 1) -> None:
         super().__init__()
-        self.values = nn.Buffer(torch.zeros(rows + 1, WIDTH, 4))
+        self.values = nn.Buffer(torch.zeros(rows + 1, 2 * reach + 1, 4))
         self.rest = nn.Buffer(torch.zeros(rows, 3))
         self.loop = nn.Buffer(torch.zeros(rows, 2, dtype=torch.long))
         self.pixel = nn.Buffer(torch.ones(()))
@@ -62,14 +60,17 @@ class Strokes(nn.Module):
     @classmethod
     def of(cls, strokes: Sequence[Stroke], pixel: float) -> Strokes:
         """Put the outlines of a style together; without any the line is nothing everywhere."""
-        every = cls(sum(len(stroke.rest) for stroke in strokes))
+        reach = max((stroke.values.shape[1] // 2 for stroke in strokes), default=1)
+        every = cls(sum(len(stroke.rest) for stroke in strokes), reach)
         every.pixel.fill_(pixel)
         if not strokes:
             return every
         first = 0
         for stroke in strokes:
             rows = slice(first, first + len(stroke.rest))
-            every.values[rows], every.rest[rows] = stroke.values, stroke.rest
+            own = stroke.values.shape[1] // 2
+            every.values[rows, reach - own : reach + own + 1] = stroke.values
+            every.rest[rows] = stroke.rest
             every.loop[rows] = torch.tensor([first, len(stroke.rest)])
             first = rows.stop
         drawn = every.values[:-1]
@@ -78,9 +79,16 @@ class Strokes(nn.Module):
         every.values[-1] = torch.cat([mean, alpha.mean(0)], 1)
         return every
 
-    def forward(
-        self, distance_B1HW: Tensor, side_B1HW: Tensor, rest_B3HW: Tensor | None, scale: float = 1.0
-    ) -> Tensor:
+    @property
+    def rows(self) -> int:
+        return len(self.rest)
+
+    @property
+    def reach(self) -> int:
+        """Pixels of the drawing between a contour and the end of a row."""
+        return self.values.shape[1] // 2
+
+    def forward(self, distance_B1HW: Tensor, side_B1HW: Tensor, rest_B3HW: Tensor | None, scale: float = 1.0) -> Tensor:
         """(B, 4, H, W): the drawn line along the contours, display-encoded straight RGB and opacity; 0 out of reach.
 
         Args:
@@ -90,20 +98,21 @@ class Strokes(nn.Module):
             scale: pixels of the frame for one of the drawing.
         """
         B, _, H, W = distance_B1HW.shape
-        row = torch.full((B, 1, H, W), len(self.rest), device=distance_B1HW.device)
-        if rest_B3HW is not None and len(self.rest):
+        reach = self.reach
+        row = torch.full((B, 1, H, W), self.rows, device=distance_B1HW.device)
+        if rest_B3HW is not None and self.rows:
             edge = side_B1HW & (distance_B1HW < 1)
             row[edge] = self._rows(rest_B3HW.permute(0, 2, 3, 1)[edge[:, 0]])
-            near = nearest(edge, max(1, min(round(REACH * scale), MAX_REACH)))
+            near = nearest(edge, max(1, min(round(reach * scale), MAX_REACH)))
             row = row.flatten(1).gather(1, near.index.flatten(1)).view(B, H, W)
         row = row.view(B, H, W)
         signed = torch.where(side_B1HW, distance_B1HW, -distance_B1HW)[:, 0] / scale
-        column = (signed + REACH).clamp(0, 2 * REACH)
-        low = column.floor().clamp(max=2 * REACH - 1)
+        column = (signed + reach).clamp(0, 2 * reach)
+        low = column.floor().clamp(max=2 * reach - 1)
         share = (column - low)[..., None]
         low = low.long()
         found = self.values[row, low] * (1 - share) + self.values[row, low + 1] * share
-        return torch.where((signed.abs() < REACH)[..., None], found, 0.0).permute(0, 3, 1, 2)
+        return torch.where((signed.abs() < reach)[..., None], found, 0.0).permute(0, 3, 1, 2)
 
     def _rows(self, rest_N3: Tensor) -> Tensor:
         """(N,) the row for every contour point: the nearest in rest position, and as many further as it is pixels off."""

@@ -36,13 +36,14 @@ class Architecture:
     Attributes:
         width: channels at full resolution; 2x at half and 4x at quarter resolution.
         blocks: residual blocks at quarter resolution.
-        rows: of the style's drawn line (`model.strokes`).
+        rows, reach: of the style's drawn line (`model.strokes`).
         inputs: named input channels in order.
     """
 
     width: int = 24
     blocks: int = 4
     rows: int = 0
+    reach: int = 1
     inputs: tuple[str, ...] = INPUTS
 
     @property
@@ -59,10 +60,10 @@ class Architecture:
         Raises:
             ValueError: for a network this version does not know.
         """
-        known = {"name", "width", "blocks", "rows", "inputs"}
+        known = {"name", "width", "blocks", "rows", "reach", "inputs"}
         if data.get("name") != NAME or set(data) != known:
             raise ValueError(f"unknown architecture {data}; this version builds {NAME!r} from {sorted(known)}")
-        return cls(data["width"], data["blocks"], data["rows"], tuple(data["inputs"]))
+        return cls(data["width"], data["blocks"], data["rows"], data["reach"], tuple(data["inputs"]))
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ class Stylizer(Trunk):
         architecture = architecture or Architecture()
         super().__init__(len(architecture.inputs), 4, architecture.width, architecture.blocks)
         self.architecture = architecture
-        self.strokes = Strokes(architecture.rows)
+        self.strokes = Strokes(architecture.rows, architecture.reach)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """(B, 4, H, W) logits of the line, for `Line.of`.

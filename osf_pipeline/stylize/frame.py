@@ -15,7 +15,6 @@ from torch import Tensor
 
 from model.color import over
 from model.inputs import MARGIN, Guides, pack
-from model.strokes import SPREAD
 from model.stylizer import Line
 from model.stylizer import Stylizer as Network
 from model.trunk import STRIDE
@@ -53,7 +52,7 @@ class Stylizer:
     ) -> None:
         self.network, self.card, self.tile, self.device = network.folded().to(device), card, tile, device
         self.space, self.network_space = space, of_attributes(card.color_space)
-        self.halo = -(-(card.architecture.receptive_radius + SPREAD) // STRIDE) * STRIDE
+        self.halo = -(-(card.architecture.receptive_radius + card.architecture.reach) // STRIDE) * STRIDE
 
     @torch.inference_mode()
     def __call__(
@@ -85,7 +84,7 @@ class Stylizer:
         controls = None if look.plain else LineControls.of(look, frame, self.card.pixel, objects)
         color, side = _tensor(frame["color"]), _tensor(frame["contour_side"])
         contour = _tensor(controls.distance(frame["contour"]) if controls else frame["contour"])
-        rest = _tensor(frame["rest_position"]) if full else torch.zeros_like(color[:, :3])
+        rest = _tensor(frame["rest_position"]) if full else None
         shown = _tensor(convert(frame["color"], self.space, self.network_space))
         # Nothing is drawn where there is neither a surface nor a contour within reach.
         reach = min(CONTOUR_RANGE, 2 * self.card.stroke + MARGIN)
@@ -124,17 +123,19 @@ class Stylizer:
         mixed = render + look.values(lambda held: held.strength, part) * (fill - render) if look.post else render
         return controls.strength() * line, mixed
 
-    def _line(self, tile: _Box, color: Tensor, contour: Tensor, side: Tensor, rest: Tensor) -> Tensor:
+    def _line(self, tile: _Box, color: Tensor, contour: Tensor, side: Tensor, rest: Tensor | None) -> Tensor:
         """Line layer of one tile, with a halo of true neighbours; the frame's edge goes on as it ends."""
         wide = tile.grown(self.halo)
         near = wide.clipped(*color.shape[2:])
         edge = (near.left - wide.left, wide.right - near.right, near.top - wide.top, wide.bottom - near.bottom)
         # Before anything is computed: kernels differ in the last bit with the width of what they get.
-        color, contour, side, rest = (
+        color, contour, side, *known = (
             F.pad(x[:, :, near.rows, near.columns].to(self.device), edge, mode="replicate")
-            for x in (color, contour, side, rest)
+            for x in (color, contour, side, *([] if rest is None else [rest]))
         )
-        inputs = pack(color, Guides(contour, side > 0), self.network.strokes(rest), self.card.stroke)
+        guides = Guides(contour, side > 0)
+        drawn = self.network.strokes(guides.distance, guides.side, known[0] if known else None)
+        inputs = pack(color, guides, drawn, self.card.stroke)
         logits: Tensor = self.network(inputs.contiguous(memory_format=torch.channels_last))[
             :, :, self.halo : -self.halo, self.halo : -self.halo
         ]

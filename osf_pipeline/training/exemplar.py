@@ -6,7 +6,7 @@ Belongs here: checking an exemplar, finding its limbs, measuring its drawn line.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -15,13 +15,14 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from model.color import from_drawing, on_white, srgb_encode, straight
-from model.compositing import Figure, Ink, Limb, Sheet
+from model.color import from_drawing, on_white, srgb_decode, straight
+from model.compositing import Figure, Limb, Sheet
 from model.contours import ContourRule, contours, estimate_pixel, rule_for
-from model.strokes import StrokeAtlas, fit_atlas
+from model.strokes import Stroke, Strokes
 from osf_pipeline.colorspaces.spaces import LINEAR_REC709, Space
 from osf_pipeline.config import StyleConfig
 from osf_pipeline.errors import InputDataError
+from osf_pipeline.training.line import INK_STEP, LineProfile, measure_line, nearest_of, unrolled
 
 if TYPE_CHECKING:
     from osf_pipeline.drawing.strip import ContourStrip
@@ -32,9 +33,6 @@ BORDER = 40
 
 SMALLEST_LIMB = 64
 """Pixels; smaller parts travel with their neighbours."""
-
-INK_STEP = 0.15
-"""A pixel is drawn on where drawing and render differ by more (L2 of display-encoded RGB on white)."""
 
 
 @dataclass(frozen=True)
@@ -57,45 +55,17 @@ class ExemplarData:
 
 
 @dataclass(frozen=True)
-class LineProfile:
-    """Where the drawn line lies, in pixels of signed distance to the contour, positive on the owner's surface.
-
-    Attributes:
-        start, stop: the run of distances with at least half of the greatest ink share.
-        halo: pixels at the surface's edge with less than `FULL` of the ink's strength: the pale rim a cut-out leaves
-            outside its line.
-        share: ink share per pixel of distance, from -LineProfile.REACH up.
-    """
-
-    start: float
-    stop: float
-    halo: int
-    share: tuple[float, ...]
-
-    REACH = 24
-    FULL = 0.8
-    WIDEST_HALO = 3
-
-    @property
-    def stroke(self) -> float:
-        """Width of the line."""
-        return self.stop - self.start
-
-
-@dataclass(frozen=True)
 class PreparedExemplar:
     """An exemplar ready for training.
 
     Attributes:
-        contour: (H, W) bool, the figure's contour pixels.
-        inked: (H, W) float, how far the drawing differs from the render along contours; 0 where it is not drawn on.
+        outlines: the drawn line, straightened.
     """
 
     figure: Figure
     rule: ContourRule
     profile: LineProfile
-    contour: Tensor
-    inked: Tensor
+    outlines: tuple[Stroke, ...]
 
     @property
     def stroke(self) -> float:
@@ -168,15 +138,11 @@ def prepare(exemplar: ExemplarData, *, trim_halo: bool = True) -> PreparedExempl
     profile = measure_line(signed, change, counted)
     if trim_halo and profile.halo:
         sheet = Sheet(**{**sheet.__dict__, "target": without_halo(sheet.target, profile.halo)})
-    core = drawn & counted & (signed >= profile.start) & (signed <= profile.stop)
-    ink = _nearest(srgb_encode(straight(sheet.target)), core if core.any() else sheet.part[0, 0].numpy() > 0)
-    figure = Figure(
-        sheet,
-        find_limbs(sheet, rule.depth_gap),
-        Ink(ink, max(0.0, profile.stop)),
-        depth_gap=2 * rule.depth_gap,
-    )
-    return PreparedExemplar(figure, rule, profile, found.seed[0, 0], torch.from_numpy(change * core))
+    core = change * (drawn & counted & (signed >= profile.start) & (signed <= profile.stop))
+    outlines = tuple(unrolled(sheet, core, profile))
+    strokes = Strokes.of(outlines, rule.pixel)
+    figure = Figure(sheet, find_limbs(sheet, rule.depth_gap, strokes), depth_gap=2 * rule.depth_gap)
+    return PreparedExemplar(figure, rule, profile, outlines)
 
 
 def rest_box(exemplars: Sequence[PreparedExemplar]) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -185,55 +151,10 @@ def rest_box(exemplars: Sequence[PreparedExemplar]) -> tuple[tuple[float, ...], 
     return tuple(seen.amin(1).tolist()), tuple(seen.amax(1).tolist())
 
 
-def stroke_atlas(exemplars: Sequence[PreparedExemplar]) -> StrokeAtlas:
-    """Ink and width over the rest pose, from all drawings of a style."""
-
-    figures = [e.figure.sheet for e in exemplars]
-    surfaces = [sheet.part[0, 0] > 0 for sheet in figures]
-    inked = [(e.inked > 0) & seen for e, seen in zip(exemplars, surfaces, strict=True)]
-    edges = [e.contour & seen for e, seen in zip(exemplars, surfaces, strict=True)]
-
-    def gather(images: Iterable[Tensor], where: list[Tensor]) -> Tensor:
-        return torch.cat([image[0][:, mask].T for image, mask in zip(images, where, strict=True)])
-
-    low, high = rest_box(exemplars)
-    if not any(mask.any() for mask in inked):
-        return StrokeAtlas()
-    return fit_atlas(
-        gather((sheet.rest for sheet in figures), inked),
-        gather((srgb_encode(straight(sheet.target)) for sheet in figures), inked),
-        # Squared, so that half-covered pixels hardly tint the ink.
-        torch.cat([e.inked[mask].square() for e, mask in zip(exemplars, inked, strict=True)]),
-        gather((sheet.rest for sheet in figures), edges),
-        torch.tensor(low),
-        torch.tensor(high),
-        sum(e.stroke for e in exemplars) / len(exemplars),
-    )
-
-
-def measure_line(signed: np.ndarray, change: np.ndarray, counted: np.ndarray) -> LineProfile:
-    """Ink share per pixel of signed distance, and the half-maximum run around its peak.
-
-    Args:
-        signed: (y, x) signed contour distance in pixels.
-        change: (y, x) float, how far the drawing differs from the render; ink from `INK_STEP` on.
-        counted: (y, x) bool, pixels to look at.
-    """
-    reach = LineProfile.REACH
-    near = counted & (np.abs(signed) < reach)
-    bins = np.floor(signed[near]).astype(int) + reach
-    total = np.bincount(bins, minlength=2 * reach)
-    share = np.bincount(bins, change[near] > INK_STEP, 2 * reach) / np.maximum(total, 1)
-    strength = np.bincount(bins, change[near], 2 * reach) / np.maximum(total, 1)
-    peak = int(np.argmax(np.where(total >= 16, share, 0)))
-    low, high = peak, peak
-    while low > 0 and share[low - 1] >= share[peak] / 2:
-        low -= 1
-    while high < 2 * reach - 1 and share[high + 1] >= share[peak] / 2:
-        high += 1
-    full = int(np.argmax(strength >= LineProfile.FULL * strength[low : high + 1].max())) - reach
-    halo = full if low >= reach and full <= LineProfile.WIDEST_HALO else 0
-    return LineProfile(float(low - reach), float(high + 1 - reach), halo, tuple(share.round(4).tolist()))
+def drawn_line(exemplars: Sequence[PreparedExemplar]) -> Strokes:
+    """The line of all drawings of a style, in pixels of the first."""
+    first = exemplars[0]
+    return Strokes.of([outline for e in exemplars for outline in e.outlines], first.rule.pixel)
 
 
 def without_halo(target_B4HW: Tensor, halo: int) -> Tensor:
@@ -243,12 +164,12 @@ def without_halo(target_B4HW: Tensor, halo: int) -> Tensor:
     depth = ndimage.distance_transform_edt(solid)
     if not (depth > halo).any():
         return target_B4HW
-    filled = _nearest(straight(target_B4HW), depth > halo)
+    filled = nearest_of(straight(target_B4HW), depth > halo)
     rim = torch.from_numpy(depth <= halo)
     return torch.cat([torch.where(rim, filled, straight(target_B4HW)) * alpha, alpha], 1)
 
 
-def find_limbs(sheet: Sheet, depth_gap: float) -> list[Limb]:
+def find_limbs(sheet: Sheet, depth_gap: float, strokes: Strokes) -> list[Limb]:
     """Every chain of parts that hangs on the largest part of its object, as a limb of its own.
 
     Parts are joined where they touch without a step in depth; of several ways back to the largest part the one over the
@@ -258,7 +179,7 @@ def find_limbs(sheet: Sheet, depth_gap: float) -> list[Limb]:
     depth = sheet.depth[0, 0].numpy()
     key = np.where(part > 0, thing * 65536 + part, 0)
     covered = (sheet.color[0, 3] > 0).numpy() | (sheet.target[0, 3] > 0).numpy()
-    owner = _nearest(torch.from_numpy(key)[None, None], key > 0)[0, 0].numpy() * covered
+    owner = nearest_of(torch.from_numpy(key)[None, None], key > 0)[0, 0].numpy() * covered
     touching = _joints(key, depth, depth_gap)
     sizes = {int(k): int((key == k).sum()) for k in np.unique(key[key > 0])}
 
@@ -277,17 +198,25 @@ def find_limbs(sheet: Sheet, depth_gap: float) -> list[Limb]:
         if surface.sum() < SMALLEST_LIMB:
             continue
         seam = surface & ndimage.binary_dilation(_beside(key, depth, depth_gap, chain))
-        joint = ndimage.distance_transform_edt(~seam) if seam.any() else np.full(surface.shape, np.inf)
         y, x = np.argwhere(surface).mean(0)
         limbs.append(
             Limb(
                 torch.from_numpy(surface)[None, None],
                 torch.from_numpy(np.isin(owner, list(chain)))[None, None],
-                torch.from_numpy(joint.astype(np.float32))[None, None],
-                (float(x), float(y)),
+                _redrawn(seam, sheet.rest, strokes),
+                (round(float(x)), round(float(y))),
             )
         )
     return limbs
+
+
+def _redrawn(seam: np.ndarray, rest_13HW: Tensor, strokes: Strokes) -> Tensor:
+    """(1, 4, H, W) scene-linear premultiplied: the drawn line laid along a cut, on both of its sides."""
+    if not seam.any():
+        return rest_13HW.new_zeros(1, 4, *seam.shape)
+    away = torch.from_numpy(ndimage.distance_transform_edt(~seam).astype(np.float32))[None, None]
+    line = strokes(away, torch.ones_like(away, dtype=torch.bool), rest_13HW)
+    return torch.cat([srgb_decode(line[:, :3]) * line[:, 3:], line[:, 3:]], 1)
 
 
 def _cropped(exemplar: ExemplarData) -> Sheet:
@@ -312,12 +241,6 @@ def _cropped(exemplar: ExemplarData) -> Sheet:
         part=take(b["part_id"], 0, torch.int32),
         object=take(b["object_id"], 0, torch.int32),
     )
-
-
-def _nearest(image_1CHW: Tensor, valid: np.ndarray) -> Tensor:
-    """Every pixel takes the value of the nearest valid one."""
-    rows, columns = ndimage.distance_transform_edt(~valid, return_distances=False, return_indices=True)
-    return image_1CHW[:, :, torch.from_numpy(rows).long(), torch.from_numpy(columns).long()]
 
 
 def _pairs(array: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -28,7 +28,7 @@ from osf_pipeline.colorspaces.spaces import Space
 from osf_pipeline.errors import RequestError
 from osf_pipeline.execution import Progress
 from osf_pipeline.packaged import stlpips_state
-from osf_pipeline.training.exemplar import ExemplarData, PreparedExemplar, prepare, rest_box, stroke_atlas
+from osf_pipeline.training.exemplar import ExemplarData, PreparedExemplar, drawn_line, prepare, rest_box
 from osf_pipeline.training.patches import PatchPool
 from osf_pipeline.training.recipe import TrainRecipe
 
@@ -89,12 +89,13 @@ def _train(
     on_step: Callable[[int, dict[str, float]], None] | None,
 ) -> TrainResult:
     prepared = [prepare(exemplar, trim_halo=recipe.trim_halo) for exemplar in exemplars]
-    strokes = stroke_atlas(prepared)
+    strokes = drawn_line(prepared)
     pool = PatchPool(prepared, strokes, recipe)
     weights = LossWeights(sparsity=recipe.sparsity, perceptual=recipe.perceptual)
     features = STLPIPS(stlpips_state("vgg")) if recipe.perceptual > 0 else None
     torch.manual_seed(recipe.seed)
-    state = TrainingState(Architecture(recipe.width, recipe.blocks), strokes, recipe.steps, recipe.rate)
+    architecture = Architecture(recipe.width, recipe.blocks, strokes.rows, strokes.reach)
+    state = TrainingState(architecture, strokes, recipe.steps, recipe.rate)
     keeper = _Keeper(pool.held_out(), weights, features)
     history: list[dict[str, float]] = []
     if checkpoint_dir is not None and (checkpoint_dir / CHECKPOINT).exists():
@@ -116,7 +117,7 @@ def _train(
     model.load_state_dict(keeper.best)
     return TrainResult(
         model.eval(),
-        _card(prepared, exemplars[0].space, recipe, license_text, keeper, pool.stroke),
+        _card(prepared, exemplars[0].space, recipe, license_text, keeper, pool.stroke, state.model.architecture),
         history,
         dict(keeper.scores),
     )
@@ -191,10 +192,11 @@ def _card(
     license_text: str,
     keeper: _Keeper,
     stroke: float,
+    architecture: Architecture,
 ) -> Card:
     first = prepared[0]
     return Card(
-        architecture=Architecture(recipe.width, recipe.blocks),
+        architecture=architecture,
         stroke=stroke,
         pixel=first.rule.pixel,
         rest_box=rest_box(prepared),

@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.compositing import Sheet, arrange, turned
+from model.compositing import Sheet, arrange
 from model.contours import Contours, contours
 from model.inputs import MARGIN, Guides, pack
-from model.strokes import StrokeAtlas
+from model.strokes import Strokes
 from model.training_step import Batch
 from osf_pipeline.buffers import Tier
 from osf_pipeline.training.exemplar import PreparedExemplar
@@ -48,9 +48,9 @@ def contours_of(sheet: Sheet, exemplar: PreparedExemplar) -> Contours:
     return contours(sheet.depth, sheet.rest, sheet.normal, sheet.part, sheet.object, exemplar.rule)
 
 
-def plate(sheet: Sheet, found: Contours, strokes_14HW: Tensor, stroke: float) -> Plate:
+def plate(sheet: Sheet, found: Contours, drawn_14HW: Tensor, stroke: float) -> Plate:
     """Pack the inputs of a sheet."""
-    inputs = pack(sheet.color, Guides(found.distance, found.side), strokes_14HW, stroke)
+    inputs = pack(sheet.color, Guides(found.distance, found.side), drawn_14HW, stroke)
     reach = int(stroke + MARGIN)
     empty = (sheet.part == 0).to(inputs.dtype)
     near_background = _within(empty, reach) > 0
@@ -75,7 +75,7 @@ def _within(x_B1HW: Tensor, reach: int) -> Tensor:
 class PatchPool:
     """A rolling pool of plates and the batches cut from it."""
 
-    def __init__(self, exemplars: Sequence[PreparedExemplar], strokes: StrokeAtlas, recipe: TrainRecipe) -> None:
+    def __init__(self, exemplars: Sequence[PreparedExemplar], strokes: Strokes, recipe: TrainRecipe) -> None:
         self.exemplars, self.recipe, self.strokes = exemplars, recipe, strokes
         self.stroke = sum(e.stroke for e in exemplars) / len(exemplars)
         self._slots: dict[int, tuple[int, Plate]] = {}
@@ -89,13 +89,13 @@ class PatchPool:
         generator = seeded(self.recipe.seed, stream, number)
         exemplar = self.exemplars[number % len(self.exemplars)]
         composite = torch.rand((), generator=generator).item() < self.recipe.composites
-        sheet = arrange(exemplar.figure, generator) if composite else turned(exemplar.figure, generator)
+        sheet = arrange(exemplar.figure, generator) if composite else exemplar.figure.sheet
         return sheet, contours_of(sheet, exemplar)
 
     def pack(self, sheet: Sheet, found: Contours) -> Plate:
         """What a network of this recipe sees of a picture, and what it is to draw."""
-        rest = sheet.rest if self.recipe.tier is Tier.FULL else sheet.rest * 0
-        return plate(sheet, found, self.strokes(rest), self.stroke)
+        rest = sheet.rest if self.recipe.tier is Tier.FULL else None
+        return plate(sheet, found, self.strokes(found.distance, found.side, rest), self.stroke)
 
     def batch(self, step: int) -> Batch:
         """The patches of one step."""
@@ -134,6 +134,7 @@ class PatchPool:
         y, x = near[below(len(near))].tolist() if len(near) else (height // 2, width // 2)
         top = min(max(y + below(2 * spread + 1) - spread - side // 2, 0), height - side)
         left = min(max(x + below(2 * spread + 1) - spread - side // 2, 0), width - side)
-        flip = [axis for axis in (1, 2) if below(2)]
+        flip, quarter = [axis for axis in (1, 2) if below(2)], below(2)
         layers = (source.inputs, source.fill, source.target, source.weight)
-        return [layer[:, top : top + side, left : left + side].flip(flip) for layer in layers]
+        patches = [layer[:, top : top + side, left : left + side].flip(flip) for layer in layers]
+        return [patch.transpose(1, 2) if quarter else patch for patch in patches]

@@ -1,6 +1,6 @@
 import torch
 
-from model.inputs import INK, INPUTS, PLAIN_LINE, Guides, pack
+from model.inputs import DRAWN_LINE, INK, INPUTS, Guides, pack
 
 
 def test_channels_are_named_in_order_and_bounded():
@@ -24,18 +24,9 @@ def test_the_far_side_of_a_contour_looks_different_from_its_owner():
     assert torch.equal(near[:, 4], -far[:, 4])
 
 
-def test_the_distance_is_counted_in_local_strokes():
-    color, distance = torch.zeros(1, 4, 1, 2), torch.full((1, 1, 1, 2), 5.0)
-    strokes = torch.tensor([[0.1, 0.1], [0.2, 0.2], [0.3, 0.3], [2.0, 0.0]]).view(1, 4, 1, 2)
-    packed = pack(color, Guides(distance, torch.ones(1, 1, 1, 2, dtype=torch.bool)), strokes, stroke=7.0)
-    assert packed[0, 4, 0].tolist() == [1.0, 0.5]  # 5 / (2 + 3), and 5 / (7 + 3) where no width is told
-    torch.testing.assert_close(packed[0, INK, 0, 0], torch.tensor([0.1, 0.2, 0.3]))
-    assert packed[0, PLAIN_LINE, 0].tolist() == [[0.0, 1.0]]  # 5 px from the contour: past 2 px of line, within 7
-
-
-def test_the_plain_line_lies_on_the_owner_alone():
-    distance = torch.arange(6.0).view(1, 1, 1, 6)
-    for side in (True, False):
-        guides = Guides(distance, torch.full((1, 1, 1, 6), side))
-        plain = pack(torch.zeros(1, 4, 1, 6), guides, torch.zeros(1, 4, 1, 6), stroke=2.0)[0, PLAIN_LINE].flatten()
-        assert plain.tolist() == ([1, 1, 0.5, 0, 0, 0] if side else [0] * 6)
+def test_the_drawn_line_is_passed_on():
+    drawn = torch.rand(1, 4, 4, 4)
+    guides = Guides(torch.zeros(1, 1, 4, 4), torch.ones(1, 1, 4, 4, dtype=torch.bool))
+    packed = pack(torch.zeros(1, 4, 4, 4), guides, drawn, stroke=2.0)
+    assert packed[:, INK].equal(drawn[:, :3])
+    assert packed[:, DRAWN_LINE].equal(drawn[:, 3:])

@@ -1,59 +1,96 @@
-import pytest
 import torch
 
-from model.strokes import fit_atlas
+from model.strokes import Stroke, Strokes
 
-LOW, HIGH = torch.tensor([0.0, 0.0, 0.0]), torch.tensor([1.0, 1.0, 0.0])
-RED, BLUE = (0.8, 0.1, 0.1), (0.1, 0.1, 0.8)
-
-
-def two_inks():
-    """A broad red line along x = 0, a thin blue one along x = 1; 3 ink pixels a contour pixel against 1."""
-    along = torch.linspace(0, 1, 200)
-    left, right = (torch.stack([torch.full_like(along, x), along, 0 * along], 1) for x in (0.0, 1.0))
-    ink = torch.cat([torch.tensor(RED).expand(600, 3), torch.tensor(BLUE).expand(200, 3)])
-    return fit_atlas(
-        torch.cat([left.repeat(3, 1), right]), ink, torch.ones(800), torch.cat([left, right]), LOW, HIGH, stroke=4.0
-    )
+REACH = 4
 
 
-def at(atlas, x: float, y: float) -> torch.Tensor:
-    return atlas(torch.tensor([x, y, 0.0]).view(1, 3, 1, 1))[0, :, 0, 0]
+def ramp(rows: int = 40, rest_y: float = 0.0) -> Stroke:
+    """A line along x, one scene unit a row: ink of opacity 1 from -1 to 2, redder from row to row."""
+    distance = torch.arange(-REACH, REACH + 1).float()
+    alpha = ((distance >= -1) & (distance <= 2)).float().expand(rows, -1)
+    red = (torch.arange(rows) / rows)[:, None].expand(-1, 2 * REACH + 1)
+    values = torch.stack([red, 0 * red, 0 * red, alpha], -1)
+    rest = torch.stack([torch.arange(rows).float(), torch.full((rows,), rest_y), torch.zeros(rows)], -1)
+    return Stroke(values, rest)
 
 
-@pytest.mark.parametrize(("x", "ink", "width"), [(0.05, RED, 6.0), (0.95, BLUE, 2.0)])
-def test_ink_and_width_are_local(x, ink, width):
-    found = at(two_inks(), x, 0.5)
-    torch.testing.assert_close(found[:3], torch.tensor(ink), atol=0.02, rtol=0)
-    assert found[3].item() == pytest.approx(width, rel=0.05)
+def field(height: int = 9, width: int = 40) -> tuple[torch.Tensor, torch.Tensor]:
+    """A straight contour along row REACH: distance and owner, which lies below it."""
+    away = torch.arange(height).float() - REACH
+    side = (away >= 0).view(1, 1, -1, 1).expand(1, 1, height, width)
+    return away.abs().view(1, 1, -1, 1).expand(1, 1, height, width).contiguous(), side.contiguous()
 
 
-def test_far_from_any_line_the_nearest_one_counts():
-    torch.testing.assert_close(at(two_inks(), 0.4, 0.5)[:3], torch.tensor(RED), atol=0.02, rtol=0)
+def rest(width: int = 40, height: int = 9, off: float = 0.0) -> torch.Tensor:
+    x = torch.arange(width).float().expand(height, width)
+    return torch.stack([x, torch.full_like(x, off), torch.zeros_like(x)])[None]
 
 
-def test_the_atlas_is_too_coarse_to_say_where_a_line_lies():
-    """Across a line of one ink nothing changes: no shortcut from rest position to ink."""
-    across = torch.stack([torch.linspace(0.01, 0.3, 50), torch.full((50,), 0.5), torch.zeros(50)])
-    found = two_inks()(across.view(1, 3, 1, 50))[0, :, 0]
-    assert (found.amax(1) - found.amin(1)).max() < 0.05
+def test_the_drawings_own_contour_gets_its_own_stroke():
+    strokes = Strokes.of([ramp()], pixel=1.0)
+    found = strokes(*field(), rest())
+    assert found[0, 3, :, 7].tolist() == [0, 0, 0, 1, 1, 1, 1, 0, 0]
+    torch.testing.assert_close(found[0, 0, REACH], torch.arange(40) / 40)
+    assert found[0, 0, REACH + 2].equal(found[0, 0, REACH])  # a whole row, across the line
 
 
-def test_background_takes_after_the_surface_beside_it_and_is_empty_further_out():
-    rest = torch.zeros(1, 3, 9, 20)
-    rest[:, :, :, :5] = torch.tensor([0.05, 0.5, 0.0]).view(1, 3, 1, 1)
-    found = two_inks()(rest)[0]
-    torch.testing.assert_close(found[:, 4, 7], found[:, 4, 4], atol=1e-4, rtol=1e-4)
-    assert not found[:, :, 9:].any()
+def test_a_contour_elsewhere_takes_rows_as_many_further_as_it_is_off():
+    found = Strokes.of([ramp()], pixel=0.5)(*field(), rest(off=3.0))
+    # 3 units are 6 pixels of the drawing; after the last row comes the first.
+    torch.testing.assert_close(found[0, 0, REACH], (torch.arange(40) + 6) % 40 / 40)
 
 
-def test_a_flat_figure_has_an_atlas_too():
-    assert two_inks().values.isfinite().all()
+def test_an_outline_goes_on_within_itself():
+    """The shift may not run from one outline into the next."""
+    found = Strokes.of([ramp(10), ramp(30, rest_y=100.0)], pixel=1.0)(*field(), rest(off=4.0))
+    torch.testing.assert_close(found[0, 0, REACH, :10], (torch.arange(10) + 4) % 10 / 10)
 
 
-def test_faint_pixels_hardly_tint_the_ink():
-    along = torch.stack([torch.zeros(100), torch.linspace(0, 1, 100), torch.zeros(100)], 1)
-    ink = torch.cat([torch.tensor(RED).expand(100, 3), torch.ones(100, 3)])
-    strength = torch.cat([torch.ones(100), torch.full((100,), 0.01)])
-    found = at(fit_atlas(along.repeat(2, 1), ink, strength, along, LOW, HIGH, stroke=4.0), 0.0, 0.5)
-    torch.testing.assert_close(found[:3], torch.tensor(RED), atol=0.02, rtol=0)
+def test_a_frame_of_twice_the_scale_gets_the_stroke_twice_as_broad():
+    strokes = Strokes.of([ramp()], pixel=1.0)
+    away = torch.arange(17).float() - 2 * REACH
+    distance, side = away.abs().view(1, 1, -1, 1).expand(1, 1, 17, 40), (away >= 0).view(1, 1, -1, 1)
+    found = strokes(distance, side.expand(1, 1, 17, 40), rest(height=17), scale=2.0)
+    single = strokes(*field(), rest())
+    assert found[0, 3, ::2, 7].equal(single[0, 3, :, 7])
+
+
+def test_rows_that_may_not_be_taken_are_never_taken():
+    stroke = ramp()
+    stroke.rest[:20] = torch.inf
+    found = Strokes.of([stroke], pixel=1e9)(*field(), rest())
+    assert found[0, 0, REACH].min() >= 0.5
+
+
+def test_without_rest_positions_the_mean_line_is_laid():
+    found = Strokes.of([ramp()], pixel=1.0)(*field(), None)
+    torch.testing.assert_close(found[0, 0, REACH], torch.full((40,), (torch.arange(40) / 40).mean()))
+    assert found[0, 3, :, 3].tolist() == [0, 0, 0, 1, 1, 1, 1, 0, 0]
+
+
+def test_a_style_without_a_line_draws_none():
+    assert Strokes.of([], pixel=1.0)(*field(), rest()).abs().max() == 0
+
+
+def test_outlines_of_different_reach_share_their_contour():
+    narrow = Stroke(ramp().values[:, 2:-2], ramp().rest + 1000)
+    strokes = Strokes.of([ramp(), narrow], pixel=1.0)
+    assert strokes.reach == REACH
+    assert strokes.values[45, :, 3].tolist() == [0, 0, 0, 1, 1, 1, 1, 0, 0]
+
+
+def test_a_part_of_a_frame_is_drawn_like_the_whole():
+    torch.manual_seed(0)
+    strokes, (distance, side) = Strokes.of([ramp()], pixel=0.3), field()
+    place = rest() + torch.rand(1, 3, 9, 40)
+    whole = strokes(distance, side, place)
+    part = strokes(distance[..., 5:30], side[..., 5:30], place[..., 5:30])
+    assert part[..., 5:20].equal(whole[..., 10:25])
+
+
+def test_they_are_stored_by_shape_alone():
+    strokes = Strokes.of([ramp()], pixel=0.3)
+    twin = Strokes(strokes.rows, strokes.reach)
+    twin.load_state_dict(strokes.state_dict())
+    assert twin(*field(), rest()).equal(strokes(*field(), rest()))

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from model.inputs import INK, PLAIN_LINE
+from model.inputs import DRAWN_LINE, INK
 from model.stylizer import Architecture, Line, Stylizer
 
 
@@ -38,14 +38,14 @@ def test_receptive_radius_is_an_upper_bound_and_tight():
     assert reach >= radius - 8
 
 
-def test_an_untrained_network_draws_the_plain_line():
+def test_an_untrained_network_draws_the_drawn_line():
     x = torch.rand(1, 10, 32, 32)
-    x[:, PLAIN_LINE] = (x[:, PLAIN_LINE] > 0.5).float()
+    x[:, DRAWN_LINE] = (x[:, DRAWN_LINE] > 0.5).float()
     with torch.inference_mode():
         line = Line.of(Stylizer(Architecture(width=8, blocks=1))(x))
-    plain = x[:, PLAIN_LINE] > 0.5
-    assert line.alpha[plain].mean() > 0.9
-    assert line.alpha[~plain].mean() < 0.1
+    drawn = x[:, DRAWN_LINE] > 0.5
+    assert line.alpha[drawn].mean() > 0.9
+    assert line.alpha[~drawn].mean() < 0.1
     assert (line.ink - x[:, INK]).abs().max() < 0.1
 
 

@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from osf_pipeline.errors import InputDataError
-from osf_pipeline.training.exemplar import exemplar_from_arrays, measure_line, prepare, without_halo
+from osf_pipeline.training.exemplar import drawn_line, exemplar_from_arrays, prepare, without_halo
+from osf_pipeline.training.line import measure_line
 
 
 def test_stroke_width_is_measured_from_the_drawing(keyframe):
@@ -37,9 +38,8 @@ def test_limbs_hang_on_the_largest_part_whatever_the_numbers(make_keyframe, ids)
     left, right = sorted(limbs, key=lambda limb: limb.centre[0])
     assert left.centre[0] < right.centre[0]
     assert left.surface.sum().item() == pytest.approx(right.surface.sum().item(), rel=0.1)
-    assert left.joint[left.surface].min() == 0
     # The cut is where the arm meets the body: its right end.
-    columns = (left.joint == 0)[0, 0].nonzero()[:, 1].float()
+    columns = ((left.outline[:, 3:] > 0.5) & left.surface)[0, 0].nonzero()[:, 1].float()
     assert columns.mean() > left.centre[0] + 8
 
 
@@ -47,12 +47,16 @@ def test_a_figure_of_one_part_is_laid_over_itself(make_keyframe):
     buffers, drawing = make_keyframe((1, 1, 1))
     (whole,) = prepare(exemplar_from_arrays(buffers, drawing)).figure.limbs
     assert whole.surface.sum() == (buffers["part_id"] > 0).sum()
-    assert whole.joint.isinf().all()
+    assert whole.outline.abs().max() == 0
 
 
 def test_ink_comes_from_the_drawn_line(keyframe):
-    ink = prepare(exemplar_from_arrays(*keyframe)).figure.ink
-    torch.testing.assert_close(ink.color.mean((0, 2, 3)), torch.tensor([0.1, 0.05, 0.3]), atol=0.02, rtol=0)
+    line = drawn_line([prepare(exemplar_from_arrays(*keyframe))])
+    row, middle = line.values[-1], line.reach + 2
+    torch.testing.assert_close(row[middle, :3], torch.tensor([0.1, 0.05, 0.3]), atol=0.02, rtol=0)
+    assert row[middle, 3] > 0.95
+    assert row[line.reach + 10 :, 3].max() < 0.05
+    assert row[: line.reach - 2, 3].max() < 0.05
 
 
 def test_halo_is_painted_over_from_inside():

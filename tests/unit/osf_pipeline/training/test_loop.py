@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from model.inputs import INPUTS
 from model.stylizer import Line
 from osf_pipeline.errors import RequestError
-from osf_pipeline.training.exemplar import exemplar_from_arrays, prepare, stroke_atlas
+from osf_pipeline.training.exemplar import drawn_line, exemplar_from_arrays, prepare
 from osf_pipeline.training.loop import train
 from osf_pipeline.training.patches import HELD_OUT, PatchPool
 from osf_pipeline.training.recipe import TrainRecipe
@@ -53,7 +53,7 @@ def test_interiors_stay_free_of_ink_where_limbs_cross(learnt):
     """The guard against flooding: away from contours, composites carry no more ink than the keyframe."""
     result, exemplar, recipe = learnt
     prepared = prepare(exemplar)
-    pool = PatchPool([prepared], stroke_atlas([prepared]), recipe.model_copy(update={"composites": 1.0}))
+    pool = PatchPool([prepared], drawn_line([prepared]), recipe.model_copy(update={"composites": 1.0}))
     stroke = result.card.stroke
 
     def ink_share(plate):
