@@ -213,7 +213,8 @@ def _evaluate(
 
     gbuffer = reopen(layout.store(shot, "gbuffer"), version.record["inputs"]["gbuffer"])
     guidance = reopen(layout.store(shot, "guidance"), version.record["inputs"]["guidance"])
-    geometry = tuple(n for n in ("rest_position", "part_id", "motion", "motion_valid") if n in gbuffer.names)
+    geometry = ("rest_position", "part_id", "object_id", "motion", "motion_valid")
+    geometry = tuple(name for name in geometry if name in gbuffer.names)
     lookup = _texture_lookup(layout, next(iter(version.record["inputs"]["models"])))
     evaluator = Evaluator(perceptual=st_lpips(), parts=config.parts)
     wanted = [(i, frame) for i, frame in enumerate(version.frames) if frame in truths]
@@ -223,7 +224,8 @@ def _evaluate(
         seen = _frame(gbuffer, i, ("color", *geometry))
         candidates = {"raw render": Candidate(seen["color"])}
         if {"rest_position", "part_id"} <= seen.keys():
-            painted = lookup.paint(seen["color"], seen["rest_position"], seen["part_id"][0])
+            thing = seen["object_id"][0] if "object_id" in seen else None
+            painted = lookup.paint(seen["color"], seen["rest_position"], seen["part_id"][0], thing)
             candidates["texture lookup"] = Candidate(painted)
         candidates[OURS] = Candidate(layers["beauty"], layers["line"][3].astype(np.float32))
         evaluator.add(
