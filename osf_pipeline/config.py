@@ -328,6 +328,14 @@ def load_yaml(url: str, model: type[T]) -> T:
         raise RequestError(
             "no valid YAML", file=url, problem=str(error).replace("\n", " "), fix="Mend the line it names."
         ) from error
+    return checked(data, model, url)
+
+
+def checked(data: Any, model: type[T], url: str | None = None) -> T:
+    """
+    Raises:
+        RequestError: for an unknown or ill-typed key; names it, and the file it is from.
+    """
     try:
         return model.model_validate(data)
     except ValidationError as error:

@@ -34,9 +34,9 @@ from osf_pipeline.execution import Progress
 from osf_pipeline.packaged import stlpips_state
 from osf_pipeline.training.exemplar import ExemplarData, PreparedExemplar, prepare, rest_box, stroke_atlas
 from osf_pipeline.training.extensions import loss
-from osf_pipeline.training.numerics import Device, environment, numerics
+from osf_pipeline.training.numerics import environment, numerics
 from osf_pipeline.training.patches import PatchPool
-from osf_pipeline.training.recipe import TrainRecipe
+from osf_pipeline.training.recipe import Device, TrainRecipe
 from osf_pipeline.training.views import region_metrics, sheet, views
 
 CHECKPOINT = "checkpoint.safetensors"

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import platform
 from importlib import metadata
-from typing import Literal
 
 import torch
 
 from model.training_step import Numerics
 from osf_pipeline.errors import RequestError
 from osf_pipeline.hardware import cpu_count
-from osf_pipeline.training.recipe import TrainRecipe
-
-Device = Literal["auto", "cpu", "cuda"]
+from osf_pipeline.training.recipe import Device, TrainRecipe
 
 WORTH_COMPILING = 2000
 """Steps from which `compile: auto` compiles on CUDA. On a CPU it takes 7 % off a step and half a minute before it."""

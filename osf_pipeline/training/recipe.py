@@ -9,6 +9,8 @@ from pydantic import Field
 from osf_pipeline.buffers import Tier
 from osf_pipeline.config import Strict
 
+Device = Literal["auto", "cpu", "cuda"]
+
 
 class TrainRecipe(Strict):
     """One training run; equal recipes on equal exemplars give equal weights on one CPU type.
