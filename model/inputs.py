@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from model.color import display_premultiplied
+from model.contours import CONTOUR_RANGE
 
 INPUTS = (
     "red", "green", "blue", "alpha", "signed_contour", "soft_edge", "ink_red", "ink_green", "ink_blue", "plain_line",
@@ -45,16 +46,19 @@ class Guides:
     side: Tensor
 
 
-def pack(color_B4HW: Tensor, guides: Guides, strokes_B4HW: Tensor, stroke: float) -> Tensor:
+def pack(color_B4HW: Tensor, guides: Guides, strokes_B4HW: Tensor, stroke: float, scale: float = 1) -> Tensor:
     """(B, 10, H, W) network input in the order of `INPUTS`, each channel in -1..1.
 
     Args:
         color_B4HW: scene-linear premultiplied; HDR and negative values are clamped in this view only.
         strokes_B4HW: ink colour and stroke width hereabouts, as `model.strokes.StrokeAtlas` tells.
         stroke: stroke width in pixels where the atlas tells none. The signed distance is in units of width + 3 px.
+        scale: size at which the line is wanted against the drawing's: distances count in the drawing's pixels.
     """
+    # A distance that is out of range is out of reach at any scale.
+    distance = torch.where(guides.distance < CONTOUR_RANGE, guides.distance / scale, CONTOUR_RANGE)
     width = torch.where(strokes_B4HW[:, 3:] > 0, strokes_B4HW[:, 3:], stroke)
-    signed = torch.where(guides.side, guides.distance, -guides.distance) / (width + MARGIN)
-    soft = torch.exp(-((guides.distance / EDGE_SIGMA) ** 2))
-    plain = (width - guides.distance + 0.5).clamp(0, 1) * guides.side
+    signed = torch.where(guides.side, distance, -distance) / (width + MARGIN)
+    soft = torch.exp(-((distance / EDGE_SIGMA) ** 2))
+    plain = (width - distance + 0.5).clamp(0, 1) * guides.side
     return torch.cat([display_premultiplied(color_B4HW), signed.clamp(-1, 1), soft, strokes_B4HW[:, :3], plain], 1)

@@ -82,19 +82,19 @@ class Stylizer:
         look = look or Look()
         full = self.card.tier == Tier.FULL
         _check(frame, tuple(dict.fromkeys((*NEEDED, *(("rest_position",) if full else ()), *look.reads))))
-        controls = None if look.plain else LineControls.of(look, frame, self.card.pixel, objects)
-        color, side = _tensor(frame["color"]), _tensor(frame["contour_side"])
-        contour = _tensor(controls.distance(frame["contour"]) if controls else frame["contour"])
+        controls = None if look.plain else LineControls.of(look, frame, self.card, objects)
+        scale = controls.scale if controls else 1.0
+        color, contour, side = (_tensor(frame[name]) for name in NEEDED[:3])
         rest = _tensor(frame["rest_position"]) if full else torch.zeros_like(color[:, :3])
         shown = _tensor(convert(frame["color"], self.space, self.network_space))
         # Nothing is drawn where there is neither a surface nor a contour within reach.
-        reach = min(CONTOUR_RANGE, 2 * self.card.stroke + MARGIN)
+        reach = min(CONTOUR_RANGE, 2 * scale * self.card.stroke + MARGIN)
         drawable = (color[:, 3:] > 0) | (contour < reach)
         line = torch.zeros_like(color)
         for tile in _tiles(drawable[0, 0], origin, self.tile):
             inside = tile.clipped(*color.shape[2:])
             place = inside.within(tile)
-            found = self._line(tile, shown, contour, side, rest)
+            found = self._line(tile, shown, contour, side, rest, scale)
             line[:, :, inside.rows, inside.columns] = found[:, :, place.rows, place.columns]
         line = torch.where(drawable & (line[:, 3:] >= MATTE_FLOOR), line, 0.0)
         line = _tensor(convert(line[0].numpy(), self.network_space, self.space))
@@ -124,7 +124,7 @@ class Stylizer:
         mixed = render + look.values(lambda held: held.strength, part) * (fill - render) if look.post else render
         return controls.strength() * line, mixed
 
-    def _line(self, tile: _Box, color: Tensor, contour: Tensor, side: Tensor, rest: Tensor) -> Tensor:
+    def _line(self, tile: _Box, color: Tensor, contour: Tensor, side: Tensor, rest: Tensor, scale: float) -> Tensor:
         """Line layer of one tile, with a halo of true neighbours; the frame's edge goes on as it ends."""
         wide = tile.grown(self.halo)
         near = wide.clipped(*color.shape[2:])
@@ -134,7 +134,7 @@ class Stylizer:
             F.pad(x[:, :, near.rows, near.columns].to(self.device), edge, mode="replicate")
             for x in (color, contour, side, rest)
         )
-        inputs = pack(color, Guides(contour, side > 0), self.network.strokes(rest), self.card.stroke)
+        inputs = pack(color, Guides(contour, side > 0), self.network.strokes(rest), self.card.stroke, scale)
         logits: Tensor = self.network(inputs.contiguous(memory_format=torch.channels_last))[
             :, :, self.halo : -self.halo, self.halo : -self.halo
         ]
