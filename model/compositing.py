@@ -78,8 +78,8 @@ class Figure:
 class Move:
     """Whole pixels, quarter turns and a mirror: nothing is resampled, so a stroke stays as crisp as it was drawn.
 
-    Output pixel `target + q` shows source pixel `source + p`, where q is p, mirrored left to right if so asked, and then
-    turned clockwise (y down) by quarters.
+    Output pixel `target + q` shows source pixel `source + p`, where q is p, mirrored left to right if so asked, and
+    then turned clockwise (y down) by quarters.
     """
 
     source: tuple[int, int]

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from model.color import display_premultiplied
+from model.contours import CONTOUR_RANGE
 
 INPUTS = (
     "red", "green", "blue", "alpha", "signed_contour", "soft_edge", "ink_red", "ink_green", "ink_blue", "drawn_line",
@@ -45,14 +46,17 @@ class Guides:
     side: Tensor
 
 
-def pack(color_B4HW: Tensor, guides: Guides, drawn_B4HW: Tensor, stroke: float) -> Tensor:
+def pack(color_B4HW: Tensor, guides: Guides, drawn_B4HW: Tensor, stroke: float, scale: float = 1) -> Tensor:
     """(B, 10, H, W) network input in the order of `INPUTS`, each channel in -1..1.
 
     Args:
         color_B4HW: scene-linear premultiplied; HDR and negative values are clamped in this view only.
         drawn_B4HW: colour and opacity of the drawn line, as `model.strokes.Strokes` lays it.
-        stroke: mean stroke width in pixels of this frame. The signed distance is in units of width + 3 px.
+        stroke: mean stroke width in pixels of the drawing. The signed distance is in units of width + 3 px.
+        scale: size at which the line is wanted against the drawing's: distances count in the drawing's pixels.
     """
-    signed = torch.where(guides.side, guides.distance, -guides.distance) / (stroke + MARGIN)
-    soft = torch.exp(-((guides.distance / EDGE_SIGMA) ** 2))
+    # A distance that is out of range is out of reach at any scale.
+    distance = torch.where(guides.distance < CONTOUR_RANGE, guides.distance / scale, CONTOUR_RANGE)
+    signed = torch.where(guides.side, distance, -distance) / (stroke + MARGIN)
+    soft = torch.exp(-((distance / EDGE_SIGMA) ** 2))
     return torch.cat([display_premultiplied(color_B4HW), signed.clamp(-1, 1), soft, drawn_B4HW], 1)

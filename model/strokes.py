@@ -1,10 +1,10 @@
 """The drawn line, straightened: what the artist's outline looks like along its length, and how it is laid along others.
 
 An outline is unrolled into rows, one a pixel of its length; a row crosses the line, from outside in. A contour of any
-frame takes, at every point, the row that was drawn at the nearest rest position. Where the contour was the drawing's own
-outline, that is the very same stroke; where it runs over a surface that the drawing shows from the front, rows are
+frame takes, at every point, the row that was drawn at the nearest rest position. Where the contour was the drawing's
+own outline, that is the very same stroke; where it runs over a surface that the drawing shows from the front, rows are
 shifted by their distance, so that the line goes on as the hand drew it, with its width, darkness and grain, and glides
-with the surface as the contour does.
+over the surface as the contour does.
 
 Belongs here: rows, and reading them along contours. Does not: finding the line in a drawing
 (`osf_pipeline.training.exemplar`).
@@ -115,7 +115,7 @@ class Strokes(nn.Module):
         return torch.where((signed.abs() < reach)[..., None], found, 0.0).permute(0, 3, 1, 2)
 
     def _rows(self, rest_N3: Tensor) -> Tensor:
-        """(N,) the row for every contour point: the nearest in rest position, and as many further as it is pixels off."""
+        """(N,) the row of every contour point: the nearest in rest position, and further by the pixels it is off."""
         rows = []
         for block in rest_N3.split(_BLOCK):
             # No matrix product: its last bit depends on the size of the block.

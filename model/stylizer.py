@@ -97,7 +97,8 @@ class Stylizer(Trunk):
     """Packed inputs to the logits of a line.
 
     An untrained network draws the drawn line as `strokes` lays it along every contour. What it learns is how the line
-    meets itself, the fill and the silhouette. `strokes` is kept with the weights. Frames are independent; every output pixel depends only on inputs within `Architecture.receptive_radius`.
+    meets itself, the fill and the silhouette. `strokes` is kept with the weights. Frames are independent; every output
+    pixel depends only on inputs within `Architecture.receptive_radius`.
     """
 
     def __init__(self, architecture: Architecture | None = None) -> None:

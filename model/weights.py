@@ -1,4 +1,4 @@
-"""The stored form of a stylizer: `weights.safetensors` beside `card.json`.
+"""The stored form of a network: `weights.safetensors` beside `card.json`; and the card of a stylizer.
 
 Belongs here: this one file format. Does not: registries (`osf_pipeline.tracking`) or training checkpoints
 (`osf_pipeline.training`).
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+from torch import nn
 
 from model.stylizer import Architecture, Stylizer
 
@@ -88,14 +89,7 @@ class Card:
 
 def save(folder: Path, model: Stylizer, card: Card) -> Card:
     """Write both files into `folder` (made if needed) and return the card with its sha256."""
-    folder.mkdir(parents=True, exist_ok=True)
-    # Batch counters are training state; a model's bytes depend on what it computes alone.
-    state = {k: v.contiguous() for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
-    data = safetensors.torch.save(state)
-    card = Card(**{**card.__dict__, "sha256": hashlib.sha256(data).hexdigest()})
-    (folder / WEIGHTS).write_bytes(data)
-    (folder / CARD).write_text(json.dumps(card.to_json(), indent=2, sort_keys=True) + "\n")
-    return card
+    return Card(**{**card.__dict__, "sha256": write(folder, model, card.to_json())})
 
 
 def load(folder: Path) -> tuple[Stylizer, Card]:
@@ -105,13 +99,40 @@ def load(folder: Path) -> tuple[Stylizer, Card]:
         FileNotFoundError: when a file is missing.
         ValueError: when the card is of an unknown format, or the weights are not those the card names.
     """
-    card = Card.from_json(json.loads((folder / CARD).read_text()))
+    data = read_card(folder)
+    card = Card.from_json(data)
+    model = Stylizer(card.architecture)
+    restore(folder, model, data["sha256"])
+    return model.eval(), card
+
+
+def write(folder: Path, model: nn.Module, card: dict[str, Any]) -> str:
+    """Write a network's state and its card with the weights' sha256, which is returned."""
+    folder.mkdir(parents=True, exist_ok=True)
+    # Batch counters are training state; a model's bytes depend on what it computes alone.
+    state = {k: v.contiguous() for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
+    data = safetensors.torch.save(state)
+    digest = hashlib.sha256(data).hexdigest()
+    (folder / WEIGHTS).write_bytes(data)
+    (folder / CARD).write_text(json.dumps({**card, "sha256": digest}, indent=2, sort_keys=True) + "\n")
+    return digest
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """The card as plain JSON."""
+    card: dict[str, Any] = json.loads((folder / CARD).read_text())
+    return card
+
+
+def restore(folder: Path, model: nn.Module, sha256: str) -> None:
+    """Fill a network with the stored state.
+
+    Raises:
+        ValueError: when the weights are not those of that sha256.
+    """
     data = (folder / WEIGHTS).read_bytes()
     digest = hashlib.sha256(data).hexdigest()
-    if digest != card.sha256:
-        raise ValueError(f"{folder / WEIGHTS} has sha256 {digest}, its card says {card.sha256}")
-    model = Stylizer(card.architecture)
-    state = safetensors.torch.load(data)
+    if digest != sha256:
+        raise ValueError(f"{folder / WEIGHTS} has sha256 {digest}, its card says {sha256}")
     counters = {k: v for k, v in model.state_dict().items() if k.endswith("num_batches_tracked")}
-    model.load_state_dict({**state, **counters})
-    return model.eval(), card
+    model.load_state_dict({**safetensors.torch.load(data), **counters})

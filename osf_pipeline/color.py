@@ -18,7 +18,8 @@ BACKGROUNDS: dict[Background, float] = {"white": 1.0, "grey": 0.5, "black": 0.0}
 """Display-encoded value of each background; grey is mid-grey to the eye."""
 
 # IEC 61966-2-1, annex F: linear sRGB to CIE XYZ (D65, Y of white is 1).
-_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+"""Linear RGB to XYZ, in which white is its rows' sum."""
 
 
 def encode_srgb(linear: np.ndarray) -> np.ndarray:
@@ -76,8 +77,11 @@ def to_uint8(planes: np.ndarray) -> np.ndarray:
 
 def lab(encoded: np.ndarray) -> np.ndarray:
     """CIE L*a*b* (D65) of display-encoded RGB in 0..1; (3, ...) to (3, ...) float64."""
-    xyz = np.tensordot(_XYZ, decode_srgb(encoded.astype(np.float64)), 1)
-    white = _XYZ.sum(1).reshape(3, *[1] * (encoded.ndim - 1))
-    t = xyz / white
+    return lab_of(decode_srgb(encoded.astype(np.float64)))
+
+
+def lab_of(linear: np.ndarray) -> np.ndarray:
+    """CIE L*a*b* (D65) of linear RGB in 0..1; (3, ...) to (3, ...)."""
+    t = np.tensordot(XYZ, linear, 1) / XYZ.sum(1).reshape(3, *[1] * (linear.ndim - 1))
     f = np.where(t > (6 / 29) ** 3, np.cbrt(t), t / (3 * (6 / 29) ** 2) + 4 / 29)
     return np.stack([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])

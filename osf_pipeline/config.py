@@ -172,6 +172,38 @@ class Delivery(Strict):
     color_space: str | None = None
 
 
+class Occlusion(Strict):
+    """Where a shot's `revealed` and `hidden_next` come from.
+
+    Attributes:
+        mode: `full`, exact from rest positions and ids; `flow`, consistency of the flow in both directions; `light`, a
+            small network on two frames and estimated flow; `maps`, the files below; or another registered estimator.
+            `auto` is `full` where the store has the geometry, else `flow`.
+        model: registry alias or version of the network, for `light`.
+        revealed, hidden_next: file patterns as in `source`, EXR or PNG: what the previous frame hides, what the next
+            one does. Without the second, nothing is said about the next frame.
+        channel: of those files; needed where they have several.
+        values: stored values that mean surely visible and surely hidden: `[0, 255]`, or `[1, 0]` for an inverted map.
+    """
+
+    mode: str = "auto"
+    model: str | int = "champion"
+    revealed: str | None = None
+    hidden_next: str | None = None
+    channel: str | None = None
+    values: tuple[float, float] = (0, 1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Occlusion:
+        if (self.mode == "maps") != (self.revealed is not None):
+            raise ValueError("`mode: maps` and `revealed`, the pattern of its files, need each other")
+        if self.mode != "maps" and self.model_fields_set & {"hidden_next", "channel", "values"}:
+            raise ValueError("`hidden_next`, `channel` and `values` describe files: they need `mode: maps`")
+        if self.values[0] == self.values[1]:
+            raise ValueError("`values` needs two different numbers: surely visible, surely hidden")
+        return self
+
+
 class ShotConfig(Source):
     """`shot.yaml`.
 
@@ -188,6 +220,7 @@ class ShotConfig(Source):
         parts: part id to name.
         on_fault: what a bad or missing frame does: `fail` refuses the shot, `quarantine` leaves the frame out and lists
             it, `hold` shows the nearest good frame before it.
+        occlusion: where it is told what the neighbouring frames hide.
         reference: optional pattern of reference frames to evaluate against (`.png` sRGB straight alpha, or EXR truth).
         delivery: names and further channels of the delivered EXR.
     """
@@ -202,6 +235,7 @@ class ShotConfig(Source):
     objects: dict[int, str] = {}
     parts: dict[int, str] = {}
     on_fault: Literal["fail", "quarantine", "hold"] = "fail"
+    occlusion: Occlusion = Occlusion()
     reference: str | None = None
     delivery: Delivery = Delivery()
 
@@ -294,6 +328,14 @@ def load_yaml(url: str, model: type[T]) -> T:
         raise RequestError(
             "no valid YAML", file=url, problem=str(error).replace("\n", " "), fix="Mend the line it names."
         ) from error
+    return checked(data, model, url)
+
+
+def checked(data: Any, model: type[T], url: str | None = None) -> T:
+    """
+    Raises:
+        RequestError: for an unknown or ill-typed key; names it, and the file it is from.
+    """
     try:
         return model.model_validate(data)
     except ValidationError as error:

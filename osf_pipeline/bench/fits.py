@@ -72,9 +72,8 @@ class KeptFit:
 
 def settings(method: Method) -> dict[str, Any]:
     """What tells a method from others, but for its name."""
-    thing: Any = method
-    own = asdict(thing) if is_dataclass(thing) else {}
-    plain = json.loads(json.dumps({k: v for k, v in own.items() if k not in ("name", "meaning")}, default=str))
+    own = {key: value for key, value in vars(method).items() if key not in ("name", "meaning")}
+    plain = json.loads(json.dumps(own, default=str))
     return {"class": f"{type(method).__module__}:{type(method).__qualname__}", "settings": plain}
 
 

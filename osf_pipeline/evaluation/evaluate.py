@@ -14,22 +14,16 @@ import pandas as pd
 import pandera.pandas as pa
 
 from osf_pipeline.color import Background, display
-from osf_pipeline.evaluation.lines import drawn_mask, layer_mask
-from osf_pipeline.evaluation.metrics import (
-    METRICS,
-    Perceptual,
-    Sampled,
-    TrueLine,
-    flicker,
-    line_metrics,
-    perceptual_metric,
-    picture_metrics,
-)
-from osf_pipeline.evaluation.regions import regions
+from osf_pipeline.evaluation.contours import Drawn, line_metrics
+from osf_pipeline.evaluation.metrics import METRICS, Perceptual, Picture, Sampled, picture_metrics, silhouette_iou
+from osf_pipeline.evaluation.target import Target
 from osf_pipeline.evaluation.truth import FrameTruth
 
-_RATIOS = ("contour_f1", "contour_recall", "contour_precision", "stray_ink", "flicker", "layer_f1", "layer_recall",
-           "layer_precision")  # fmt: skip
+_SHARES = (
+    "silhouette_iou", "contour_f1", "contour_recall", "contour_precision", "stray_ink", "interior_ink", "ghost_ink",
+    "flicker", "flicker_drawn", "layer_f1", "layer_recall", "layer_precision",
+)  # fmt: skip
+_OF_LAYER = {f"contour_{name}": f"layer_{name}" for name in ("recall", "precision")} | {"offset": "layer_offset"}
 
 TABLE = pa.DataFrameSchema(
     {
@@ -41,14 +35,14 @@ TABLE = pa.DataFrameSchema(
         "pixels": pa.Column(int, pa.Check.ge(0)),
     },
     checks=pa.Check(
-        lambda table: table["value"].isna() | ~table["metric"].isin(_RATIOS) | table["value"].between(0, 1),
+        lambda table: table["value"].isna() | ~table["metric"].isin(_SHARES) | table["value"].between(0, 1),
         error="a share must lie in 0..1",
     ),
     unique=["method", "region", "metric"],
     strict=True,
     ordered=True,
 )
-"""One row per method, region and metric. `pixels` is what the value is a mean over; NaN where there are none."""
+"""One row per method, region and metric. `pixels` is what the value is taken over; NaN where there are none."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +58,20 @@ class Candidate:
     line: np.ndarray | None = None
 
 
-class Evaluator:
-    """Sums over frames; holds numbers and the previous frame's lines, never a shot.
+@dataclass(frozen=True)
+class _Before:
+    """What a method left of the frame it drew last."""
 
-    The headline's lines are found alike for every method and for the truth: where a picture differs from the render by
-    more than `lines.LINE_COLOR`. Methods with a line layer are measured on that as well, as `layer_*`.
+    frame: int
+    picture: np.ndarray
+    line: Drawn
+
+
+class Evaluator:
+    """Sums over the frames of one shot; holds numbers and the frame before, never a shot.
+
+    The headline's lines are found alike for every method and for the truth (`contours`); methods with a line layer are
+    measured on that as well, as `layer_*`. Methods do not influence each other: any number may be measured at once.
 
     Args:
         perceptual: the ST-LPIPS map, or None to leave that metric out.
@@ -85,8 +88,9 @@ class Evaluator:
         self.background: Background = background
         self.perceptual = perceptual
         self.parts = parts or {}
-        self._rows: list[tuple[str, int, str, str, float, int]] = []
-        self._previous: dict[str, Sampled] = {}
+        self._rows: list[tuple[str, int, str, str, float, float, int]] = []
+        self._last: Target | None = None
+        self._before: dict[str, _Before] = {}
 
     def add(
         self,
@@ -101,40 +105,69 @@ class Evaluator:
         motion_valid: np.ndarray | None = None,
         perceptual: bool = True,
     ) -> None:
-        """Measure one frame; frames come in order, for `flicker` looks back to the one before.
+        """Measure one frame: `target`, then `measure` for each candidate by its method's name."""
+        target = self.target(
+            frame, truth, render, revealed=revealed, part_id=part_id, motion=motion, motion_valid=motion_valid
+        )
+        for method, candidate in candidates.items():
+            self.measure(target, method, candidate, perceptual=perceptual)
+
+    def target(
+        self,
+        frame: int,
+        truth: FrameTruth,
+        render: np.ndarray,
+        *,
+        revealed: np.ndarray | None = None,
+        part_id: np.ndarray | None = None,
+        motion: np.ndarray | None = None,
+        motion_valid: np.ndarray | None = None,
+    ) -> Target:
+        """What a frame asks of every method. Frames come in order; one that does not follow the last starts anew.
 
         Args:
             render: (4, y, x) colour that the methods drew on.
-            revealed: (y, x) of the guidance; part_id: (y, x).
-            motion: (2, y, x), motion_valid: (y, x); invalid at cuts and gaps. Without them there is no `flicker`.
+            revealed: (y, x) 0..1 of the guidance, used where the truth does not tell; part_id: (y, x).
+            motion: (2, y, x) from the frame given before; motion_valid: (y, x); 0 at cuts and gaps. Without them
+                nothing is measured from frame to frame.
+        """
+        previous = self._last if self._last is not None and self._last.frame < frame else None
+        self._last = Target.of(
+            frame, truth, render, self.background, revealed=revealed, part_id=part_id, parts=self.parts,
+            motion=motion, motion_valid=motion_valid, previous=previous,
+        )  # fmt: skip
+        return self._last
+
+    def measure(self, target: Target, method: str, candidate: Candidate, *, perceptual: bool = True) -> None:
+        """Measure a method on a frame.
+
+        Args:
             perceptual: measure this frame's perceptual distance too.
         """
-        shown, target = display(render, self.background), display(truth.beauty, self.background)
-        places = regions(
-            truth, (c.beauty[3] for c in candidates.values()), revealed=revealed, part_id=part_id, parts=self.parts
-        )
-        drawn, whole = TrueLine.as_drawn(truth, target, shown), TrueLine.of_layer(truth)
-        recalls = {}
-        for method, candidate in candidates.items():
-            picture = display(candidate.beauty, self.background)
-            found = picture_metrics(picture, target) | line_metrics(drawn_mask(picture, shown), drawn)
-            if self.perceptual is not None and perceptual:
-                found["st_lpips"] = perceptual_metric(self.perceptual, picture, target, places["all"])
-            if candidate.line is not None:
-                layer = line_metrics(layer_mask(candidate.line), whole)
-                found |= {
-                    name.replace("contour", "layer"): layer[name] for name in ("contour_recall", "contour_precision")
-                }
-            recalls[method] = found["contour_recall"]
-            if method in self._previous and motion is not None and motion_valid is not None:
-                found["flicker"] = flicker(recalls[method], self._previous[method], motion, motion_valid)
-            for region, mask in places.items():
-                for metric, sampled in found.items():
-                    self._rows.append((method, frame, region, metric, *sampled.within(mask)))
-        self._previous = recalls
+        beauty = candidate.beauty[:, target.rows, target.columns]
+        picture = Picture(display(beauty, self.background))
+        line = target.line.find(picture.pixels - target.render)
+        drawn = Drawn.of(line, target.line)
+        found = picture_metrics(picture, target.picture, target.band)
+        found["silhouette_iou"] = silhouette_iou(beauty[3], target.truth.beauty[3])
+        found |= line_metrics(line, drawn, target.line)
+        if self.perceptual is not None and perceptual:
+            distance = self.perceptual(picture.pixels, target.picture.pixels)
+            found["st_lpips"] = Sampled.everywhere(distance)
+        if candidate.line is not None:
+            layer = target.layer.find(candidate.line[None, target.rows, target.columns])
+            of_layer = line_metrics(layer, Drawn.of(layer, target.layer), target.layer)
+            found |= {new: of_layer[name] for name, new in _OF_LAYER.items()}
+        before = self._before.get(method)
+        if target.step is not None and before is not None and before.frame == target.step.frame_before:
+            found |= target.step.metrics(picture.pixels, before.picture, drawn, before.line)
+        self._before[method] = _Before(target.frame, picture.pixels, drawn)
+        for region, mask in target.places.items():
+            for metric, sampled in found.items():
+                self._rows.append((method, target.frame, region, metric, *sampled.within(mask)))
 
     def table(self) -> pd.DataFrame:
-        """Over all frames, validated by `TABLE`; means weigh every pixel alike."""
+        """Over all frames, validated by `TABLE`; means weigh every pixel alike, ratios are ratios of sums."""
         return TABLE.validate(_summarize(self._samples(), ["method", "region"]))
 
     def curves(self) -> pd.DataFrame:
@@ -142,20 +175,24 @@ class Evaluator:
         return _summarize(self._samples(), ["method", "region", "frame"])
 
     def _samples(self) -> pd.DataFrame:
-        return pd.DataFrame(self._rows, columns=["method", "frame", "region", "metric", "total", "pixels"])
+        return pd.DataFrame(self._rows, columns=["method", "frame", "region", "metric", "total", "per", "pixels"])
 
 
 def _summarize(samples: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    """Pooled means, and the metrics that are functions of others, in the order of first appearance and `METRICS`."""
+    """Pooled means and ratios, and the metrics that are functions of others, in the order of first appearance and
+    `METRICS`."""
     grouped = samples.groupby([*by, "metric"], sort=False)
-    sums = grouped.agg(total=("total", "sum"), pixels=("pixels", "sum"), frames=("frame", "nunique"))
-    sums["value"] = sums["total"] / sums["pixels"].where(sums["pixels"] > 0)
+    sums = grouped.agg(
+        total=("total", "sum"), per=("per", "sum"), pixels=("pixels", "sum"), frames=("frame", "nunique")
+    )
+    sums["value"] = sums["total"] / sums["per"].where(sums["per"] > 0)
     out = sums.reset_index()[[*by, "metric", "value", "frames", "pixels"]]
 
-    psnr = out[out["metric"] == "mse"].assign(metric="psnr")
+    decibel, root = (out["metric"] == name for name in ("psnr", "offset_rms"))
     with np.errstate(divide="ignore"):
-        psnr["value"] = -10 * np.log10(psnr["value"])
-    parts = [out[out["metric"] != "mse"], psnr]
+        out.loc[decibel, "value"] = -10 * np.log10(out.loc[decibel, "value"])
+    out.loc[root, "value"] = np.sqrt(out.loc[root, "value"])
+    parts = [out]
     for kind in ("contour", "layer"):
         recall, precision = (out[out["metric"] == f"{kind}_{name}"].set_index(by) for name in ("recall", "precision"))
         both = recall.merge(precision, how="left", left_index=True, right_index=True, suffixes=("", "_p"))
@@ -182,10 +219,15 @@ def headline(table: pd.DataFrame) -> dict[str, float]:
     }
 
 
+_SIGN = {"high": 1.0, "low": -1.0, "one": -1.0, "none": np.nan}
+
+
 def best(table: pd.DataFrame) -> pd.Series:
     """Bool per row: the best finite value of its region and metric, where a direction is better and methods differ."""
-    sign = table["metric"].map({name: {"high": 1, "low": -1, "none": np.nan}[m.better] for name, m in METRICS.items()})
-    merit = table["value"] * sign
+    sign = table["metric"].map({name: _SIGN[metric.better] for name, metric in METRICS.items()})
+    ratio = table["metric"].map({name: metric.better == "one" for name, metric in METRICS.items()})
+    with np.errstate(divide="ignore"):
+        merit = sign * table["value"].where(~ratio, np.abs(np.log(table["value"].where(ratio))))
     groups = merit.groupby([table["region"], table["metric"]])
     return (merit == groups.transform("max")) & (groups.transform("max") > groups.transform("min"))
 
@@ -197,8 +239,7 @@ def markdown(table: pd.DataFrame, only: Sequence[str] | None = None) -> str:
     for region in only or list(dict.fromkeys(cells["region"])):
         rows = cells[cells["region"] == region]
         metrics = list(dict.fromkeys(rows["metric"]))
-        arrows = {"high": " ↑", "low": " ↓", "none": ""}
-        head = ["method", *(METRICS[m].label + arrows[METRICS[m].better] for m in metrics)]
+        head = ["method", *(METRICS[m].heading for m in metrics)]
         lines = [head, ["---", *["---:"] * len(metrics)]]
         for method, group in rows.groupby("method", sort=False):
             by_metric = group.set_index("metric")

@@ -1,16 +1,17 @@
-"""Drawn lines as masks and centre lines.
+"""Drawn lines as masks and centre lines, to a fraction of a pixel.
 
-Belongs here: where a picture has a line, how broad it is, and its centre. Does not: scores (`metrics`), where a line
-should be (`truth`).
+Belongs here: where a line is, how broad, and its centre. Does not: scores (`contours`), where a line should be
+(`truth`).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
+
 import numpy as np
 from scipy import ndimage
-
-LINE_COLOR = 0.15
-"""Smallest difference of display-encoded RGB (L2) between a line and the render below it that counts as drawn."""
+from scipy.spatial import KDTree
 
 # The 8 neighbours clockwise from north: bit i of a neighbourhood code is neighbour i.
 _CLOCKWISE = ((-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1))
@@ -59,22 +60,6 @@ def tidy(mask: np.ndarray) -> np.ndarray:
     return ndimage.binary_closing(np.pad(mask, 2), np.ones((3, 3), bool))[2:-2, 2:-2] | mask
 
 
-def drawn_mask(picture: np.ndarray, render: np.ndarray) -> np.ndarray:
-    """(y, x) bool: where a picture differs visibly from the render it was drawn on.
-
-    Works for every method alike, with or without a line layer, so it decides the headline table.
-
-    Args:
-        picture, render: (3, y, x) display-encoded in 0..1 over the same background.
-    """
-    return tidy(np.linalg.norm(picture - render, axis=0) > LINE_COLOR)
-
-
-def layer_mask(alpha: np.ndarray) -> np.ndarray:
-    """(y, x) bool: where a line layer is more than half opaque."""
-    return tidy(alpha > 0.5)
-
-
 def stroke_width(mask: np.ndarray, centre: np.ndarray) -> float:
     """Median width in pixels of a line mask, measured on its centre line; NaN without a line."""
     if not centre.any():
@@ -88,3 +73,97 @@ def distance_to(mask: np.ndarray) -> np.ndarray:
     if not mask.any():
         return np.full(mask.shape, np.inf, np.float32)
     return ndimage.distance_transform_edt(~mask).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line as it is drawn in a frame; N pixels of its centre.
+
+    Attributes:
+        mask: (y, x) bool, its area.
+        centre: (y, x) bool, its centre line, one pixel wide.
+        points: (N, 2) y and x of the middle of the stroke at the centre's pixels, in row order, to a fraction of a
+            pixel.
+        normals: (N, 2) unit vectors across the stroke.
+        width: (N,) pixels.
+    """
+
+    mask: np.ndarray
+    centre: np.ndarray
+    points: np.ndarray
+    normals: np.ndarray
+    width: np.ndarray
+
+    @cached_property
+    def tree(self) -> KDTree:
+        return KDTree(self.points)
+
+    def across(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """How far points lie beside the line.
+
+        Args:
+            points: (M, 2) y and x.
+
+        Returns:
+            (M,) pixels across the stroke, +inf where the line's nearest centre is more than `GAP` away, and (M,) the
+            index of that nearest centre, N where there is none.
+        """
+        if not len(self.points):
+            return np.full(len(points), np.inf), np.zeros(len(points), np.int64)
+        _, nearest = self.tree.query(points, distance_upper_bound=GAP)
+        found = nearest < len(self.points)
+        index = np.where(found, nearest, 0)
+        beside = np.abs(((points - self.points[index]) * self.normals[index]).sum(1))
+        return np.where(found, beside, np.inf), nearest
+
+
+GAP = 1.5
+"""Pixels between a place and the nearest centre of a line that runs through it; beyond it the line is interrupted."""
+
+
+def trace(opacity: np.ndarray) -> Line:
+    """The line that covers what is more than half opaque.
+
+    The centre comes from thinning; each of its pixels is then moved to the middle between the stroke's two edges,
+    which are where the opacity along the normal falls to one half.
+
+    Args:
+        opacity: (y, x), 1 where the line is as opaque as it gets, 0 where there is none.
+    """
+    mask = tidy(opacity > 0.5)
+    centre = thin(mask)
+    rows, columns = np.nonzero(centre)
+    places = np.stack([rows, columns], 1).astype(np.float64)
+    if not len(places):
+        return Line(mask, centre, places, places, np.zeros(0))
+    # Where the mask was tidied, opacity and mask disagree; the mask decides.
+    soft = np.where(mask, np.clip(opacity, 0.5 + 1e-3, 1), np.clip(opacity, 0, 0.5)).astype(np.float32)
+    normals = _normals(soft, rows, columns)
+    inside = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1][rows, columns]
+    there, back = (_edge(soft, places, sign * normals, inside + 1) for sign in (1, -1))
+    shift = np.clip((there - back) / 2, -1, 1)  # thinning is at most a pixel off
+    return Line(mask, centre, places + shift[:, None] * normals, normals, there + back)
+
+
+def _normals(soft: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """(N, 2) unit vectors of steepest change about each pixel: the structure tensor's first eigenvector."""
+    dy, dx = (ndimage.gaussian_filter(soft, 1.0, order) for order in ((1, 0), (0, 1)))
+    yy, xx, yx = (ndimage.gaussian_filter(product, 2.0)[rows, columns] for product in (dy * dy, dx * dx, dy * dx))
+    angle = 0.5 * np.arctan2(2 * yx, xx - yy)  # of the first eigenvector, from the x axis
+    return np.stack([np.sin(angle), np.cos(angle)], 1).astype(np.float64)
+
+
+def _edge(soft: np.ndarray, start: np.ndarray, direction: np.ndarray, limit: np.ndarray) -> np.ndarray:
+    """(N,) pixels from each place along its direction to where `soft` falls to one half, at most `limit`."""
+    steps = np.arange(0, limit.max() + EDGE_STEP, EDGE_STEP)
+    places = start.T[:, :, None] + direction.T[:, :, None] * steps
+    values = ndimage.map_coordinates(soft, places, order=1, mode="constant")
+    below = values <= 0.5
+    first = np.where(below.any(1), below.argmax(1), len(steps) - 1).clip(1)
+    high, low = (np.take_along_axis(values, at[:, None], 1)[:, 0] for at in (first - 1, first))
+    part = np.clip((high - 0.5) / np.maximum(high - low, 1e-6), 0, 1)
+    return np.minimum((first - 1 + part) * EDGE_STEP, limit)
+
+
+EDGE_STEP = 0.5
+"""Pixels between samples on the way to a stroke's edge."""

@@ -1,10 +1,10 @@
 """Metrics as values at pixels, so that any region can be read off one computation.
 
-Belongs here: what is measured, of pictures and of lines. Does not: masks of regions (`regions`), sums over regions and
-frames (`evaluate`).
+Belongs here: the table of metrics, and those that compare one picture with another. Does not: lines (`contours`), two
+frames (`temporal`), masks of regions (`regions`), sums over regions and frames (`evaluate`).
 
-Every metric is a `Sampled`: a value per pixel and the pixels where it is defined. Colour metrics are defined
-everywhere, recall at the truth's centre line, precision at the found centre line.
+Every metric is a `Sampled`: values at the pixels where it is defined. Colour metrics are defined everywhere, recall at
+the truth's centre line, precision at the found centre line.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ import numpy as np
 from scipy import ndimage
 
 from osf_pipeline.color import lab
-from osf_pipeline.evaluation.lines import distance_to, drawn_mask, thin
-from osf_pipeline.evaluation.truth import FrameTruth
+from osf_pipeline.evaluation.flip import Seen, flip
 
 Perceptual = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Two (3, y, x) display-encoded pictures of at least 64x64 to a (y, x) map of their distance."""
@@ -30,64 +29,127 @@ class Metric:
     """How a metric is named and read.
 
     Attributes:
-        better: which direction is better; `none` for a measure to be compared with the truth's own.
+        better: which direction is better; `one` for a ratio to the truth's own that is best at 1, `none` for a measure
+            to be compared with the truth's own.
         digits: decimals worth printing.
     """
 
     label: str
-    better: Literal["high", "low", "none"]
+    better: Literal["high", "low", "one", "none"]
     digits: int
     meaning: str
+
+    @property
+    def heading(self) -> str:
+        """The label, and which way is better."""
+        return self.label + {"high": " ↑", "low": " ↓", "one": " →1", "none": ""}[self.better]
 
 
 METRICS = {
     "st_lpips": Metric("ST-LPIPS", "low", 4, "perceptual distance to the truth, tolerant of small shifts"),
+    "flip": Metric("FLIP", "low", 4, "difference that is seen when picture and truth are flipped back and forth"),
     "ciede2000": Metric("ΔE00", "low", 2, "colour difference to the truth"),
     "psnr": Metric("PSNR dB", "high", 2, "of the mean squared error of the display-encoded picture"),
     "ssim": Metric("SSIM", "high", 4, "structural similarity to the truth"),
+    "silhouette_iou": Metric("silhouette IoU", "high", 4, "of the coverage and the truth's: intersection over union"),
+    "sharpness": Metric("sharpness", "one", 2, "gradient energy near contours over the truth's own"),
     "contour_f1": Metric("contour F1", "high", 3, "harmonic mean of contour precision and recall"),
     "contour_recall": Metric("contour recall", "high", 3, "share of the true line's visible centre that is drawn"),
     "contour_precision": Metric("contour precision", "high", 3, "share of the drawn line's centre that is true"),
-    "stray_ink": Metric("stray ink", "low", 3, "share of the drawn line's area that lies off the true line"),
     "offset": Metric("offset px", "low", 2, "from the drawn line's centre to the true line's, where they match"),
-    "contour_distance": Metric("to contour px", "none", 2, "from the drawn line's centre to the geometric contour"),
+    "offset_rms": Metric("offset RMS px", "low", 2, "root mean square of the offset"),
+    "stray_ink": Metric("stray ink", "low", 3, "share of the drawn line's area that lies off the true line"),
+    "interior_ink": Metric("interior ink", "low", 4, "share of the figure's area away from every line that is inked"),
+    "ghost_ink": Metric("ghost ink", "low", 4, "share of the far side of contours, off the true line, that is inked"),
     "line_width": Metric("width px", "none", 2, "of the drawn line, where it matches the true line"),
+    "width_change": Metric("width change px", "none", 3, "of one stretch of line from one frame to the next"),
+    "width_ratio": Metric("width change ratio", "one", 2, "of the width's change to the truth's own"),
     # No direction is better by itself: a line that is never drawn never flickers. Read it beside the recall.
-    "flicker": Metric("flicker", "none", 3, "share of the true line drawn in one of two successive frames only"),
+    "flicker": Metric("flicker", "none", 4, "share of the persisting true line drawn in one of two frames only"),
+    "flicker_drawn": Metric("flicker of drawn", "low", 4, "the same among the line that is drawn in either frame"),
+    "warp_ratio": Metric("warp error ratio", "one", 2, "change against the surface's own motion, over the truth's own"),
     "layer_f1": Metric("layer F1", "high", 3, "contour F1 of the line layer itself"),
     "layer_recall": Metric("layer recall", "high", 3, "contour recall of the line layer itself"),
     "layer_precision": Metric("layer precision", "high", 3, "contour precision of the line layer itself"),
+    "layer_offset": Metric("layer offset px", "low", 2, "offset of the line layer itself"),
 }
 
 
 @dataclass(frozen=True)
 class Sampled:
-    """A metric on one frame.
+    """A metric on one frame, at the K pixels where it is defined.
 
     Attributes:
-        values: (y, x) numbers or bools.
-        where: (y, x) bool, where they are defined; None is everywhere.
+        where: (y, x) bool.
+        values: (K,) numbers or bools, in row order.
+        per: (K,) denominators of a ratio of sums; None for a mean.
     """
 
+    where: np.ndarray
     values: np.ndarray
-    where: np.ndarray | None = None
+    per: np.ndarray | None = None
 
-    def within(self, region: np.ndarray) -> tuple[float, int]:
-        """Sum and number of the values in a (y, x) bool region."""
-        chosen = self.values[region if self.where is None else region & self.where]
-        return float(chosen.sum(dtype=np.float64)), chosen.size
+    @classmethod
+    def everywhere(cls, plane: np.ndarray) -> Sampled:
+        """Of a (y, x) plane."""
+        return cls(np.ones(plane.shape, bool), plane.ravel())
+
+    def within(self, region: np.ndarray) -> tuple[float, float, int]:
+        """Sum, what it is divided by, and the number of pixels in a (y, x) bool region."""
+        chosen = region[self.where]
+        total, pixels = float(self.values[chosen].sum(dtype=np.float64)), int(np.count_nonzero(chosen))
+        return total, pixels if self.per is None else float(self.per[chosen].sum(dtype=np.float64)), pixels
 
 
 # --- Pictures
 
 
-def picture_metrics(picture: np.ndarray, truth: np.ndarray) -> dict[str, Sampled]:
-    """`mse`, `ciede2000` and `ssim` of two (3, y, x) display-encoded pictures in 0..1."""
+class Picture:
+    """A picture with what metrics take from it, each worked out once.
+
+    Args:
+        pixels: (3, y, x) display-encoded in 0..1.
+    """
+
+    def __init__(self, pixels: np.ndarray) -> None:
+        self.pixels = pixels
+
+    @cached_property
+    def lab(self) -> np.ndarray:
+        """(3, y, x) CIE L*a*b*."""
+        return lab(self.pixels)
+
+    @cached_property
+    def seen(self) -> Seen:
+        return Seen(self.pixels)
+
+    @cached_property
+    def energy(self) -> np.ndarray:
+        """(y, x) squared gradient, summed over the channels; central differences."""
+        dy, dx = np.gradient(self.pixels, axis=(1, 2))
+        energy: np.ndarray = (dy**2 + dx**2).sum(0)
+        return energy
+
+
+def picture_metrics(picture: Picture, truth: Picture, band: np.ndarray) -> dict[str, Sampled]:
+    """Metrics of pictures.
+
+    Args:
+        band: (y, x) bool, near contours: where `sharpness` is defined.
+    """
     return {
-        "mse": Sampled(np.square(picture - truth).mean(0)),
-        "ciede2000": Sampled(ciede2000(lab(picture), lab(truth))),
-        "ssim": Sampled(ssim(picture, truth)),
+        "flip": Sampled.everywhere(flip(picture.seen, truth.seen)),
+        "ciede2000": Sampled.everywhere(ciede2000(picture.lab, truth.lab)),
+        "psnr": Sampled.everywhere(np.square(picture.pixels - truth.pixels).mean(0)),
+        "ssim": Sampled.everywhere(ssim(picture.pixels, truth.pixels)),
+        "sharpness": Sampled(band, picture.energy[band], truth.energy[band]),
     }
+
+
+def silhouette_iou(alpha: np.ndarray, truth: np.ndarray) -> Sampled:
+    """Intersection over union of two (y, x) coverages, each cut at one half."""
+    first, second = alpha > 0.5, truth > 0.5
+    return Sampled(first | second, (first & second)[first | second])
 
 
 def ciede2000(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -168,126 +230,3 @@ def st_lpips(device: str = "cpu") -> Perceptual:
             return network.between(network.features(tensor(first)), features, first.shape[1:]).map[0, 0].cpu().numpy()
 
     return measure
-
-
-def perceptual_metric(
-    measure: Perceptual, picture: np.ndarray, truth: np.ndarray, region: np.ndarray, margin: int = 32
-) -> Sampled:
-    """`st_lpips` around a region only: the rest of the picture costs time and is not looked at."""
-    values = np.zeros(region.shape, np.float32)
-    rows, columns = (_span(np.asarray(region.any(axis)), margin) for axis in (1, 0))
-    values[rows, columns] = measure(picture[:, rows, columns], truth[:, rows, columns])
-    return Sampled(values, region)
-
-
-def _span(taken: np.ndarray, margin: int) -> slice:
-    found = np.flatnonzero(taken)
-    if not found.size:
-        found = np.array([len(taken) // 2])
-    start, stop = max(0, found[0] - margin), min(len(taken), found[-1] + 1 + margin)
-    return slice(max(0, min(start, len(taken) - 64)), max(stop, min(len(taken), start + 64)))
-
-
-# --- Lines
-
-
-@dataclass(frozen=True)
-class TrueLine:
-    """The line a method is measured against.
-
-    Attributes:
-        asked: (y, x) bool centre line that must be drawn.
-        allowed: (y, x) bool centre line that may be drawn; holds `asked`.
-        mask: (y, x) bool area that may hold ink.
-        contour: (y, x) pixels to the geometric contour.
-        reach: pixels within which two centre lines match: half the true stroke, so that the found centre lies inside
-            it, and 1.5 at least.
-    """
-
-    asked: np.ndarray
-    allowed: np.ndarray
-    mask: np.ndarray
-    contour: np.ndarray
-    reach: float
-
-    @classmethod
-    def of_layer(cls, truth: FrameTruth) -> TrueLine:
-        """The whole true line, for methods with a line layer."""
-        return cls(truth.centre, truth.centre, truth.line_mask, truth.contour, _reach(truth))
-
-    @classmethod
-    def as_drawn(cls, truth: FrameTruth, target: np.ndarray, render: np.ndarray) -> TrueLine:
-        """The true line as far as its picture shows it, found as in every method's picture.
-
-        A true line that cannot be told from what lies below it, dark ink on dark hair, is allowed but not asked for:
-        else the truth itself would miss it.
-
-        Args:
-            target, render: (3, y, x) display-encoded pictures of the truth and of the render.
-        """
-        # One pixel around the ink: a tidied mask reaches that far into pinholes and notches.
-        drawn = drawn_mask(target, render) & ndimage.binary_dilation(truth.line > 0, np.ones((3, 3), bool))
-        asked = thin(drawn)
-        return cls(asked, asked | truth.centre, drawn | truth.line_mask, truth.contour, _reach(truth))
-
-    @cached_property
-    def away(self) -> np.ndarray:
-        """(y, x) pixels to the nearest allowed centre."""
-        return distance_to(self.allowed)
-
-    @cached_property
-    def stray(self) -> np.ndarray:
-        """(y, x) bool where ink is off the line, a soft edge granted."""
-        return distance_to(self.mask) > 1.5
-
-
-def _reach(truth: FrameTruth) -> float:
-    return float(np.fmax(1.5, truth.stroke / 2))
-
-
-def line_metrics(found: np.ndarray, truth: TrueLine) -> dict[str, Sampled]:
-    """Metrics of a (y, x) line mask; precision and recall are taken between centre lines.
-
-    Centre lines alone would forgive a flood of ink, which has a short centre; `stray_ink` counts its area.
-    """
-    centre = thin(found)
-    matched = centre & (truth.away <= truth.reach)
-    width = 2 * ndimage.distance_transform_edt(np.pad(found, 1))[1:-1, 1:-1] - 1
-    return {
-        "contour_recall": Sampled(distance_to(centre) <= truth.reach, truth.asked),
-        "contour_precision": Sampled(truth.away <= truth.reach, centre),
-        "stray_ink": Sampled(truth.stray, found),
-        "offset": Sampled(truth.away, matched),
-        "contour_distance": Sampled(truth.contour, matched),
-        "line_width": Sampled(width, matched),
-    }
-
-
-def flicker(
-    recall: Sampled, previous: Sampled, motion: np.ndarray, motion_valid: np.ndarray, reach: float = 1.5
-) -> Sampled:
-    """Where the detection of the true line toggles between two successive frames.
-
-    A contour glides over the surface, so a centre pixel counts only if it was a true centre (within `reach`) in the
-    previous frame too.
-
-    Args:
-        recall, previous: `contour_recall` of this and of the previous frame.
-        motion: (2, y, x) pixels, current − previous; motion_valid: (y, x).
-    """
-    before, now = previous.where, recall.where
-    assert before is not None  # recall is defined on centre lines
-    assert now is not None
-    if not before.any() or not now.any():
-        return Sampled(np.zeros(now.shape, bool), np.zeros(now.shape, bool))
-    rows, columns = np.nonzero(now & (motion_valid > 0))
-    y, x = (np.rint(p - motion[i, rows, columns]).astype(int) for i, p in ((1, rows), (0, columns)))
-    kept = (y >= 0) & (y < now.shape[0]) & (x >= 0) & (x < now.shape[1])
-    rows, columns, y, x = (a[kept] for a in (rows, columns, y, x))
-    distance, (sy, sx) = ndimage.distance_transform_edt(~before, return_indices=True)
-    kept = distance[y, x] <= reach
-    rows, columns, y, x = (a[kept] for a in (rows, columns, y, x))
-    toggled, where = np.zeros(now.shape, bool), np.zeros(now.shape, bool)
-    where[rows, columns] = True
-    toggled[rows, columns] = recall.values[rows, columns] != previous.values[sy[y, x], sx[y, x]]
-    return Sampled(toggled, where)

@@ -5,17 +5,15 @@ Belongs here: named masks. Does not: scores (`metrics`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 from scipy import ndimage
 
 from osf_pipeline.evaluation.truth import FrameTruth
 
-BAND = 6.0
-"""Pixels from a contour within which a pixel belongs to its band."""
-MARGIN = 2
-"""Pixels around the figure that still count, so that a line that strays outside is seen."""
+BAND = 6
+"""Pixels from a contour within which a pixel belongs to its band, and around the figure that still count."""
 
 REGIONS = ("all", "visible", "revealed", "contour band", "occlusion band")
 """Regions every frame has; `part <name>` follow when part ids are given."""
@@ -23,27 +21,27 @@ REGIONS = ("all", "visible", "revealed", "contour band", "occlusion band")
 
 def regions(
     truth: FrameTruth,
-    alphas: Iterable[np.ndarray],
+    coverage: np.ndarray,
     *,
     revealed: np.ndarray | None = None,
     part_id: np.ndarray | None = None,
     parts: Mapping[int, str] | None = None,
 ) -> dict[str, np.ndarray]:
-    """Named (y, x) bool masks of one frame, the same for every method.
+    """Named (y, x) bool masks of one frame; the same whichever methods are compared.
 
-    * `all`: the truth or any method has coverage, grown by `MARGIN`.
+    * `all`: the truth or the render has coverage, grown by `BAND`: a line or a rim that strays outside is seen.
     * `visible`, `revealed`: `all`, split by whether the surface was hidden in the previous frame.
     * `contour band`, `occlusion band`: within `BAND` pixels of a contour, and of one with a surface behind it.
     * `part <name>`: one per part id in the frame.
 
     Args:
-        alphas: (y, x) coverage of every method that is compared.
+        coverage: (y, x) alpha of the render.
         revealed: (y, x) 0..1 of the guidance; used where the truth does not tell.
         part_id: (y, x) integer, 0 is background.
         parts: part id to name.
     """
-    covered = np.any([truth.beauty[3] > 0, *(alpha > 0 for alpha in alphas)], axis=0)
-    everything = ndimage.binary_dilation(covered, np.ones((3, 3), bool), MARGIN)
+    covered = (truth.beauty[3] > 0) | (coverage > 0)
+    everything = ndimage.binary_dilation(covered, np.ones((3, 3), bool), BAND)
     hidden = truth.revealed if truth.revealed is not None else None if revealed is None else revealed > 0.5
     out = {"all": everything}
     if hidden is not None:

@@ -182,11 +182,7 @@ def _metrics(table: pd.DataFrame | None) -> list[dict[str, Any]]:
     for region in [name for name in REGIONS if name in set(table["region"])]:
         rows = table[table["region"] == region]
         names = [name for name in COLUMNS if name in set(rows["metric"])]
-        arrow = {"high": " ↑", "low": " ↓", "none": ""}
-        columns = [
-            {"label": METRICS[name].label + arrow[METRICS[name].better], "meaning": METRICS[name].meaning}
-            for name in names
-        ]
+        columns = [{"label": METRICS[name].heading, "meaning": METRICS[name].meaning} for name in names]
         body = []
         for method, group in rows.groupby("method", sort=False):
             found = group.set_index("metric")

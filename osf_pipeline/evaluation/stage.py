@@ -30,7 +30,7 @@ from osf_pipeline.shots import FrameRange
 from osf_pipeline.store.files import read_json, write_bytes, write_json
 from osf_pipeline.store.version import Version, reopen, require
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 REVIEW_VERSION = 2
 """Raised when the same inputs make another page; `STAGE_VERSION` does the same for the evaluation."""
 OURS = "ours"
@@ -64,10 +64,12 @@ def evaluate_shot(layout: Layout, shot: str, progress: Progress | None = None) -
     if summary is None or not reused:
         summary = _evaluate(layout, shot, config, version, truths, url, progress) if truths else {"table": []}
         summary["of"] = wanted
+        summary["logged_with"] = _log(layout, shot, version, summary["table"])
         write_json(join(url, SUMMARY), summary)
     metadata: dict[str, Any] = {"frames_measured": len(truths), "truth": _describe(truths)}
     if summary["table"]:
         metadata |= {"metrics": summary["table"], "markdown": join(url, "metrics.md"), "csv": join(url, "metrics.csv")}
+        metadata["logged_with"] = ", ".join(summary["logged_with"]) or "none: the models are not registered here"
     seconds = time.monotonic() - began
     return StageResult(
         shot, "evaluation", version.id, url, reused, len(version.frames), seconds, metadata,
@@ -213,7 +215,8 @@ def _evaluate(
 
     gbuffer = reopen(layout.store(shot, "gbuffer"), version.record["inputs"]["gbuffer"])
     guidance = reopen(layout.store(shot, "guidance"), version.record["inputs"]["guidance"])
-    geometry = tuple(n for n in ("rest_position", "part_id", "motion", "motion_valid") if n in gbuffer.names)
+    geometry = ("rest_position", "part_id", "object_id", "motion", "motion_valid")
+    geometry = tuple(name for name in geometry if name in gbuffer.names)
     lookup = _texture_lookup(layout, next(iter(version.record["inputs"]["models"])))
     evaluator = Evaluator(perceptual=st_lpips(), parts=config.parts)
     wanted = [(i, frame) for i, frame in enumerate(version.frames) if frame in truths]
@@ -223,7 +226,8 @@ def _evaluate(
         seen = _frame(gbuffer, i, ("color", *geometry))
         candidates = {"raw render": Candidate(seen["color"])}
         if {"rest_position", "part_id"} <= seen.keys():
-            painted = lookup.paint(seen["color"], seen["rest_position"], seen["part_id"][0])
+            thing = seen["object_id"][0] if "object_id" in seen else None
+            painted = lookup.paint(seen["color"], seen["rest_position"], seen["part_id"][0], thing)
             candidates["texture lookup"] = Candidate(painted)
         candidates[OURS] = Candidate(layers["beauty"], layers["line"][3].astype(np.float32))
         evaluator.add(
@@ -245,6 +249,14 @@ def _evaluate(
     write_bytes(join(url, "curves.csv"), csv(curves).encode())
     write_bytes(join(url, "metrics.md"), markdown(table).encode())
     return {"table": _short(table, main), "headline": headline(table[table["region"].isin(main)])}
+
+
+def _log(layout: Layout, shot: str, version: Version, table: list[dict[str, Any]]) -> list[str]:
+    """Record our rows with the trainings of the models that drew the version."""
+    from osf_pipeline.tracking.evaluations import log_evaluation
+
+    ours = [row for row in table if row["method"] == OURS]
+    return log_evaluation(layout.home, shot, version.record["inputs"]["models"].values(), ours) if ours else []
 
 
 def _frame(version: Version, position: int, names: tuple[str, ...]) -> dict[str, np.ndarray]:

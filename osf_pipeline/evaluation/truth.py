@@ -1,14 +1,13 @@
 """What a frame should look like, from two kinds of source.
 
-Belongs here: reading truth and completing it. Does not: scores (`metrics`), files of other kinds.
+Belongs here: reading truth and completing it. Does not: scores (`metrics`, `contours`), files of other kinds.
 
 Two kinds:
-    * The styled truth of a generated shot (EXR): exact layers, exact distance to the geometric contours.
-    * Reference pictures (PNG): `<frame>_stylized.png` and `<frame>_contour.png`, the line alone; distances are then
-      measured from the centre of the line, and a line deeper inside the figure than a stroke is an occlusion contour.
-
-A line is drawn on the near side of its contour, so its centre lies half a stroke inside. Lines are therefore compared
-centre to centre, and the distance to the geometric contour is a metric of its own with the truth's value beside it.
+    * The styled truth of a generated shot (EXR): exact layers, exact distance to the geometric contours, and the middle
+      of the drawn strokes from their geometry, so that grain and pale ink do not move it.
+    * Reference pictures (PNG): `<frame>_stylized.png` and `<frame>_contour.png`, the line alone. The middle of the line
+      is found by thinning it; distances are measured from it, and a line deeper inside the figure than a stroke is an
+      occlusion contour. A truth that was written without the middle of its strokes has it found likewise.
 """
 
 from __future__ import annotations
@@ -28,7 +27,8 @@ from osf_pipeline.color import from_straight_srgb
 from osf_pipeline.colorspaces.source import declared_space
 from osf_pipeline.colorspaces.spaces import LINEAR_REC709, convert
 from osf_pipeline.errors import InputDataError
-from osf_pipeline.evaluation.lines import distance_to, layer_mask, stroke_width, thin
+from osf_pipeline.evaluation.lines import distance_to, stroke_width, thin, tidy
+from osf_pipeline.exr.header import read_header
 from osf_pipeline.exr.read import read_exr
 
 INNER_MARGIN = 3.0
@@ -44,36 +44,54 @@ class FrameTruth:
         line: (y, x) float32, opacity of the line.
         contour: (y, x) float32 pixels to the nearest contour, truncated at `CONTOUR_RANGE`.
         occlusion: likewise, to the nearest contour with a surface behind it.
+        to_centre: (2, y, x) float32, pixels right and down to the nearest point on the middle of a stroke, truncated.
+        width: (y, x) float32 pixels, breadth of the stroke there.
         revealed: (y, x) bool, hidden in the previous frame; None where the source does not tell.
+        far: (y, x) bool, behind the nearest contour; None where the source does not tell.
     """
 
     beauty: np.ndarray
     line: np.ndarray
     contour: np.ndarray
     occlusion: np.ndarray
+    to_centre: np.ndarray
+    width: np.ndarray
     revealed: np.ndarray | None = None
-
-    @cached_property
-    def line_mask(self) -> np.ndarray:
-        """(y, x) bool."""
-        return layer_mask(self.line)
+    far: np.ndarray | None = None
 
     @cached_property
     def centre(self) -> np.ndarray:
-        """(y, x) bool, the centre line."""
-        return thin(self.line_mask)
+        """(y, x) bool: the middle of a stroke runs through the pixel."""
+        return (np.abs(self.to_centre) <= 0.5).all(0)
 
     @cached_property
-    def stroke(self) -> float:
-        """Median line width in pixels; NaN without a line."""
-        return stroke_width(self.line_mask, self.centre)
+    def away(self) -> np.ndarray:
+        """(y, x) pixels to the nearest middle of a stroke, truncated at `CONTOUR_RANGE`."""
+        return np.hypot(*self.to_centre)
+
+    def crop(self, rows: slice, columns: slice) -> FrameTruth:
+        """The same on a window."""
+
+        def cut(plane: np.ndarray) -> np.ndarray:
+            return plane[..., rows, columns]
+
+        revealed, far = (None if plane is None else cut(plane) for plane in (self.revealed, self.far))
+        return FrameTruth(
+            cut(self.beauty), cut(self.line), cut(self.contour), cut(self.occlusion), cut(self.to_centre),
+            cut(self.width), revealed, far,
+        )  # fmt: skip
+
+
+GEOMETRY = ("centre.X", "centre.Y", "centre.width", "contour.far")
+"""Channels of a generated truth that older ones lack."""
+TRUTH_CHANNELS = (*"RGBA", "line.A", "contour.distance", "occlusion.distance", "revealed.Y")
 
 
 def from_channels(channels: Mapping[str, np.ndarray]) -> FrameTruth:
     """Truth of a generated frame.
 
     Args:
-        channels: (y, x) planes `R G B A`, `line.A`, `contour.distance`, `occlusion.distance`, `revealed.Y`.
+        channels: (y, x) planes of `TRUTH_CHANNELS` and, all or none of them, of `GEOMETRY`.
 
     Raises:
         KeyError: when one is absent.
@@ -82,7 +100,24 @@ def from_channels(channels: Mapping[str, np.ndarray]) -> FrameTruth:
     line, contour, occlusion = (
         channels[name].astype(np.float32) for name in ("line.A", "contour.distance", "occlusion.distance")
     )
-    return FrameTruth(beauty, line, contour, occlusion, channels["revealed.Y"] > 0.5)
+    revealed = channels["revealed.Y"] > 0.5
+    if not channels.keys() & set(GEOMETRY):
+        return FrameTruth(beauty, line, contour, occlusion, *thinned(line), revealed)
+    x, y, width, far = (channels[name].astype(np.float32) for name in GEOMETRY)
+    return FrameTruth(beauty, line, contour, occlusion, np.stack([x, y]), width, revealed, far > 0.5)
+
+
+def thinned(line: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`to_centre` and `width` of a line of which only the opacity (y, x) is known."""
+    mask = tidy(line > 0.5)
+    centre = thin(mask)
+    if not centre.any():
+        return np.full((2, *line.shape), CONTOUR_RANGE, np.float32), np.zeros(line.shape, np.float32)
+    row, column = ndimage.distance_transform_edt(~centre, return_distances=False, return_indices=True)
+    y, x = np.indices(line.shape)
+    # A pixel centre lies half a pixel inside its own edge, on both sides.
+    width = 2 * ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1] - 1
+    return np.stack([column - x, row - y]).astype(np.float32), width[row, column].astype(np.float32)
 
 
 def from_reference(stylized: np.ndarray, contour: np.ndarray) -> FrameTruth:
@@ -93,16 +128,13 @@ def from_reference(stylized: np.ndarray, contour: np.ndarray) -> FrameTruth:
         contour: (y, x) uint8, opacity of its line.
     """
     beauty, line = from_straight_srgb(stylized), contour.astype(np.float32) / 255
-    mask = layer_mask(line)
+    mask = tidy(line > 0.5)
     centre = thin(mask)
     inside = ndimage.distance_transform_edt(np.pad(beauty[3] > 0.5, 1))[1:-1, 1:-1]
     # Without a line there is no stroke, and no pixel of `centre` for the comparison with NaN to matter.
     inner = centre & (inside > stroke_width(mask, centre) + INNER_MARGIN)
     near, occluding = (np.minimum(distance_to(where), CONTOUR_RANGE) for where in (centre, inner))
-    return FrameTruth(beauty, line, near, occluding)
-
-
-TRUTH_CHANNELS = (*"RGBA", "line.A", "contour.distance", "occlusion.distance", "revealed.Y")
+    return FrameTruth(beauty, line, near, occluding, *thinned(line))
 
 
 def read_truth(url: str) -> FrameTruth:
@@ -116,7 +148,8 @@ def read_truth(url: str) -> FrameTruth:
         InputDataError: for a missing or damaged file, a missing channel, or two pictures of different size.
     """
     if not url.endswith(".png"):
-        image = read_exr(url, TRUTH_CHANNELS)
+        geometry = GEOMETRY if GEOMETRY[0] in read_header(url).channels else ()
+        image = read_exr(url, (*TRUTH_CHANNELS, *geometry))
         truth = from_channels(image.channels)
         space = declared_space(image.header) or LINEAR_REC709
         return replace(truth, beauty=convert(truth.beauty, space, LINEAR_REC709))

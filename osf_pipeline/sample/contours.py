@@ -1,7 +1,7 @@
 """The exactly visible contours of a frame, found on supersampled geometry.
 
-Belongs here: which samples lie at a contour, who owns it, distances to it and to the middle of what is drawn on it. Does
-not: how a line is drawn (`hand`).
+Belongs here: which samples lie at a contour, who owns it, distances to it and to the middle of what is drawn on it.
+Does not: how a line is drawn (`hand`).
 """
 
 from __future__ import annotations
@@ -180,5 +180,6 @@ def _whole(frame: Frame, contours: Contours, values: np.ndarray, outside: np.nda
     k = frame.hits.supersample
     out = np.empty((*values.shape[:-2], frame.hits.shape[0] // k, frame.hits.shape[1] // k), values.dtype)
     out[...] = outside
-    out[..., *(slice(span.start // k, span.stop // k) for span in contours.crop)] = values
+    rows, columns = (slice(span.start // k, span.stop // k) for span in contours.crop)
+    out[..., rows, columns] = values
     return out

@@ -5,6 +5,7 @@ Belongs here: cropping, padding, tiling, layers. Does not: stores and shards (`s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -52,7 +53,6 @@ class Stylizer:
     ) -> None:
         self.network, self.card, self.tile, self.device = network.folded().to(device), card, tile, device
         self.space, self.network_space = space, of_attributes(card.color_space)
-        self.halo = -(-(card.architecture.receptive_radius + card.architecture.reach) // STRIDE) * STRIDE
 
     @torch.inference_mode()
     def __call__(
@@ -81,19 +81,19 @@ class Stylizer:
         look = look or Look()
         full = self.card.tier == Tier.FULL
         _check(frame, tuple(dict.fromkeys((*NEEDED, *(("rest_position",) if full else ()), *look.reads))))
-        controls = None if look.plain else LineControls.of(look, frame, self.card.pixel, objects)
-        color, side = _tensor(frame["color"]), _tensor(frame["contour_side"])
-        contour = _tensor(controls.distance(frame["contour"]) if controls else frame["contour"])
+        controls = None if look.plain else LineControls.of(look, frame, self.card, objects)
+        scale = controls.scale if controls else 1.0
+        color, contour, side = (_tensor(frame[name]) for name in NEEDED[:3])
         rest = _tensor(frame["rest_position"]) if full else None
         shown = _tensor(convert(frame["color"], self.space, self.network_space))
         # Nothing is drawn where there is neither a surface nor a contour within reach.
-        reach = min(CONTOUR_RANGE, 2 * self.card.stroke + MARGIN)
+        reach = min(CONTOUR_RANGE, 2 * scale * self.card.stroke + MARGIN)
         drawable = (color[:, 3:] > 0) | (contour < reach)
         line = torch.zeros_like(color)
         for tile in _tiles(drawable[0, 0], origin, self.tile):
             inside = tile.clipped(*color.shape[2:])
             place = inside.within(tile)
-            found = self._line(tile, shown, contour, side, rest)
+            found = self._line(tile, shown, contour, side, rest, scale)
             line[:, :, inside.rows, inside.columns] = found[:, :, place.rows, place.columns]
         line = torch.where(drawable & (line[:, 3:] >= MATTE_FLOOR), line, 0.0)
         line = _tensor(convert(line[0].numpy(), self.network_space, self.space))
@@ -123,9 +123,17 @@ class Stylizer:
         mixed = render + look.values(lambda held: held.strength, part) * (fill - render) if look.post else render
         return controls.strength() * line, mixed
 
-    def _line(self, tile: _Box, color: Tensor, contour: Tensor, side: Tensor, rest: Tensor | None) -> Tensor:
+    def halo(self, scale: float = 1.0) -> int:
+        """Pixels around a tile that can change it."""
+        plan = self.card.architecture
+        return -(-(plan.receptive_radius + math.ceil(plan.reach * scale)) // STRIDE) * STRIDE
+
+    def _line(
+        self, tile: _Box, color: Tensor, contour: Tensor, side: Tensor, rest: Tensor | None, scale: float
+    ) -> Tensor:
         """Line layer of one tile, with a halo of true neighbours; the frame's edge goes on as it ends."""
-        wide = tile.grown(self.halo)
+        halo = self.halo(scale)
+        wide = tile.grown(halo)
         near = wide.clipped(*color.shape[2:])
         edge = (near.left - wide.left, wide.right - near.right, near.top - wide.top, wide.bottom - near.bottom)
         # Before anything is computed: kernels differ in the last bit with the width of what they get.
@@ -134,10 +142,10 @@ class Stylizer:
             for x in (color, contour, side, *([] if rest is None else [rest]))
         )
         guides = Guides(contour, side > 0)
-        drawn = self.network.strokes(guides.distance, guides.side, known[0] if known else None)
-        inputs = pack(color, guides, drawn, self.card.stroke)
+        drawn = self.network.strokes(guides.distance, guides.side, known[0] if known else None, scale)
+        inputs = pack(color, guides, drawn, self.card.stroke, scale)
         logits: Tensor = self.network(inputs.contiguous(memory_format=torch.channels_last))[
-            :, :, self.halo : -self.halo, self.halo : -self.halo
+            :, :, halo:-halo, halo:-halo
         ]
         # Contiguous, because strided and dense kernels of the exponential differ in the last bit.
         return Line.of(logits.contiguous()).layer.cpu()

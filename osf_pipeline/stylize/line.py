@@ -1,8 +1,9 @@
-"""A look's line on one frame: how broad the network is to draw it, and what becomes of its alpha and ink.
+"""A look's line on one frame: at which size the network is to draw it, and what becomes of its width, alpha and ink.
 
-Width is turned before the network: it is given contour distances divided by the factor, so the whole profile of the
-stroke, grain included, is stretched across the contour. That blurs the stroke's edge as much, so its crispness is
-raised in turn. Everything else is turned after the network, pixel by pixel.
+A line that is locked to the character is drawn by the network at the figure's size (`model.inputs.pack`). An artist's
+own width is turned after it: the drawn stroke is stretched across its contour, grain and swelling included, so that the
+factor holds whatever a network makes of other widths. Either blurs the stroke's edge as much as it broadens it, so the
+crispness is raised in turn.
 
 Belongs here: per-pixel values of a look's keys, the size of a figure, the finished line layer. Does not: the keys
 (`look`), steps on both layers (`post`). Arrays are `(channel, y, x)` or `(y, x)`.
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from model.weights import Card
 from osf_pipeline.buffers import CONTOUR_RANGE
 from osf_pipeline.color import decode_srgb
 from osf_pipeline.colorspaces.spaces import LINEAR_REC709, Space, convert
@@ -23,6 +25,9 @@ from osf_pipeline.stylize.look import Look, PartLook
 
 TAPER = 4.0
 """Pixels along which an inner contour that leaves the silhouette becomes one."""
+
+CROSSED = 1.5
+"""Pixels nearer to a contour than it should be on the way across it, where a place belongs to another contour."""
 
 SEEN_ENOUGH = 16
 """Pixels; a figure that shows fewer counts as large as on its keyframe."""
@@ -34,35 +39,24 @@ class LineControls:
 
     Attributes:
         owner: (y, x) part that owns the line of every pixel; None where the look knows no parts.
-        width: (y, x) or (1, 1) factor on the learnt stroke in this frame's pixels.
+        scale: size of the figure on this frame at which the network is to draw: 2 for strokes twice as broad as learnt.
+        stroke: pixels of the learnt stroke at that size.
     """
 
     look: Look
     owner: np.ndarray | None
-    width: np.ndarray
+    scale: float
+    stroke: float
 
     @classmethod
-    def of(
-        cls, look: Look, frame: Mapping[str, np.ndarray], keyframe_pixel: float, objects: Collection[int]
-    ) -> LineControls:
+    def of(cls, look: Look, frame: Mapping[str, np.ndarray], card: Card, objects: Collection[int]) -> LineControls:
         """
         Args:
             frame: one frame's buffers, at least `look.reads`.
-            keyframe_pixel: scene units a pixel of the keyframe covers.
             objects: ids of the figure whose size counts; every surface where empty.
         """
-        scale = figure_scale(frame, keyframe_pixel, objects) if look.locked else 1.0
-
-        def width(part: PartLook) -> float:
-            return part.line.width * (scale if part.line.lock == "character" else 1)
-
-        owner = line_owner(frame) if look.parts else None
-        return cls(look, owner, look.values(width, owner))
-
-    def distance(self, contour: np.ndarray) -> np.ndarray:
-        """(1, y, x) contour distance as the network is to see it; what is out of range stays there."""
-        wanted = contour.astype(np.float32)
-        return np.where(wanted < CONTOUR_RANGE, wanted / self.width, np.float32(CONTOUR_RANGE))
+        scale = figure_scale(frame, card.pixel, objects) if look.locked else 1.0
+        return cls(look, line_owner(frame) if look.parts else None, scale, scale * card.stroke)
 
     def finish(self, line: np.ndarray, frame: Mapping[str, np.ndarray], space: Space) -> np.ndarray:
         """The line layer as the look wants it, before its strength.
@@ -70,10 +64,12 @@ class LineControls:
         Args:
             line: (4, y, x) float32 premultiplied, scene-linear in `space`, as the network drew it.
         """
+        width = self._values(lambda part: part.line.width * (self.scale if part.line.lock == "character" else 1))
+        line = stretched(line, frame, width / np.float32(self.scale), self.stroke)
         alpha = reshaped(
             line[3],
             self._values(lambda part: part.line.threshold),
-            self._values(lambda part: part.line.crispness) * np.maximum(self.width, 1),
+            self._values(lambda part: part.line.crispness) * np.maximum(width, 1),
         )
         opacity = self._values(lambda part: part.line.draw)
         occlusion = self._values(lambda part: part.occlusion)
@@ -105,6 +101,46 @@ def ink_of(color: str, space: Space) -> tuple[float, ...]:
     """Scene-linear RGB of an sRGB hex triplet."""
     encoded = np.array([int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]).reshape(3, 1, 1)
     return tuple(convert(decode_srgb(encoded), LINEAR_REC709, space).ravel().tolist())
+
+
+def stretched(line: np.ndarray, frame: Mapping[str, np.ndarray], factor: np.ndarray, stroke: float) -> np.ndarray:
+    """The line with its profile stretched across the contour; the same bits where the factor is 1 everywhere.
+
+    Every pixel takes the line from the ray to its nearest contour pixel, at its own distance from the contour divided
+    by the factor. Where that lies nearer to another contour, as in a narrow limb, the pixel keeps its own line as far
+    as the stroke reaches.
+
+    Args:
+        line: (4, y, x) float32.
+        factor: (y, x) or (1, 1).
+        stroke: pixels of the line that is given.
+    """
+    side = frame["contour_side"][0] > 0
+    contour = (frame["contour"][0] == 0) & side
+    if (factor == 1).all() or not contour.any():
+        return line
+    away, nearest = ndimage.distance_transform_edt(~contour, return_indices=True)
+    step = nearest - np.indices(away.shape)
+    # A contour lies between two pixels: half a pixel outside the owner's.
+    half = np.where(side, 0.5, -0.5)
+    wanted = np.maximum((away + half) / factor - half, 0)
+    offset = step * (1 - np.divide(wanted, away, out=np.ones_like(away), where=away > 0))
+    found = _sampled(np.concatenate([line, away[None].astype(np.float32)]), offset)
+    crossed = found[4] < wanted - CROSSED
+    kept = np.where(crossed, line * (wanted < stroke), found[:4])
+    return np.where(away < CONTOUR_RANGE, kept, line).astype(np.float32)
+
+
+def _sampled(planes: np.ndarray, offset: np.ndarray) -> np.ndarray:
+    """(C, y, x) bilinear samples at (2, y, x) offsets y, x from every pixel; the picture's edge goes on."""
+    base = np.floor(offset)
+    fy, fx = (offset - base).astype(np.float32)
+    y, x = (base + np.indices(offset.shape[1:])).astype(np.int64)
+    rows, columns = (
+        [np.clip(at + i, 0, size - 1) for i in (0, 1)] for at, size in zip((y, x), planes.shape[1:], strict=True)
+    )
+    upper, lower = (planes[:, row, columns[0]] * (1 - fx) + planes[:, row, columns[1]] * fx for row in rows)
+    return upper * (1 - fy) + lower * fy
 
 
 def reshaped(alpha: np.ndarray, threshold: np.ndarray, slope: np.ndarray) -> np.ndarray:

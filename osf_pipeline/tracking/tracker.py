@@ -70,6 +70,12 @@ class Run:
         now = int(time.time() * 1000)
         self.client.log_batch(self.id, metrics=[Metric(key, float(v), now, step) for key, v in metrics.items()])
 
+    def log_dataset(self, name: str, digest: str, source: str) -> None:
+        """Record what was learnt from: its name, its version and where it lies."""
+        from mlflow.entities import Dataset, DatasetInput
+
+        self.client.log_inputs(self.id, [DatasetInput(Dataset(name, digest, "local", json.dumps({"uri": source})))])
+
     def log_file(self, path: Path, folder: str | None = None) -> None:
         """Store a file with the run, below `folder`."""
         self.client.log_artifact(self.id, str(path), folder)
@@ -159,6 +165,14 @@ class Tracker:
         """The newest version of `model` whose tag `key` is `value`: an equal training, to reuse."""
         matches = [int(v.version) for v in self._versions(model) if v.tags.get(key) == value]
         return max(matches, default=None)
+
+    def run_of(self, model: str, version: int) -> Run:
+        """The run a version came from, to record what is measured of it later.
+
+        Raises:
+            RequestError: for an unknown model or version.
+        """
+        return Run(self._version(model, str(version)).run_id, self._client)
 
     def aliases(self, model: str) -> dict[str, int]:
         """Alias to version; empty for a model that is not registered."""

@@ -60,12 +60,14 @@ class PreparedExemplar:
 
     Attributes:
         outlines: the drawn line, straightened.
+        inked: (H, W) float, how far the drawing differs from the render along contours; 0 where it is not drawn on.
     """
 
     figure: Figure
     rule: ContourRule
     profile: LineProfile
     outlines: tuple[Stroke, ...]
+    inked: Tensor
 
     @property
     def stroke(self) -> float:
@@ -142,7 +144,7 @@ def prepare(exemplar: ExemplarData, *, trim_halo: bool = True) -> PreparedExempl
     outlines = tuple(unrolled(sheet, core, profile))
     strokes = Strokes.of(outlines, rule.pixel)
     figure = Figure(sheet, find_limbs(sheet, rule.depth_gap, strokes), depth_gap=2 * rule.depth_gap)
-    return PreparedExemplar(figure, rule, profile, outlines)
+    return PreparedExemplar(figure, rule, profile, outlines, torch.from_numpy(core))
 
 
 def rest_box(exemplars: Sequence[PreparedExemplar]) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -29,7 +29,7 @@ INK_SPREAD = 6.0
 """Pixels over which the ink's colour is taken for one."""
 
 TELLING = 0.05
-"""Squared distance (premultiplied linear RGBA) of ink and what lies below, from which the opacity of the ink is sure."""
+"""Squared distance (premultiplied linear RGBA) of ink and what lies below, from which the ink's opacity is sure."""
 
 SWELL = 1.8
 """The line may become so many times broader than it mostly is."""

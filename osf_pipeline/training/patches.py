@@ -20,6 +20,7 @@ from model.strokes import Strokes
 from model.training_step import Batch
 from osf_pipeline.buffers import Tier
 from osf_pipeline.training.exemplar import PreparedExemplar
+from osf_pipeline.training.extensions import augmentation
 from osf_pipeline.training.recipe import TrainRecipe
 
 _COMPOSITES, _BATCHES, HELD_OUT = range(3)
@@ -78,6 +79,7 @@ class PatchPool:
     def __init__(self, exemplars: Sequence[PreparedExemplar], strokes: Strokes, recipe: TrainRecipe) -> None:
         self.exemplars, self.recipe, self.strokes = exemplars, recipe, strokes
         self.stroke = sum(e.stroke for e in exemplars) / len(exemplars)
+        self._augmentations = [augmentation(name) for name in recipe.augmentations]
         self._slots: dict[int, tuple[int, Plate]] = {}
 
     def make(self, number: int, stream: int = _COMPOSITES) -> Plate:
@@ -90,6 +92,8 @@ class PatchPool:
         exemplar = self.exemplars[number % len(self.exemplars)]
         composite = torch.rand((), generator=generator).item() < self.recipe.composites
         sheet = arrange(exemplar.figure, generator) if composite else exemplar.figure.sheet
+        for augment in self._augmentations if stream == _COMPOSITES else ():
+            sheet = augment(sheet, generator)
         return sheet, contours_of(sheet, exemplar)
 
     def pack(self, sheet: Sheet, found: Contours) -> Plate:

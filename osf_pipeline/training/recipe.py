@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from osf_pipeline.buffers import Tier
 from osf_pipeline.config import Strict
+
+Device = Literal["auto", "cpu", "cuda"]
 
 
 class TrainRecipe(Strict):
@@ -26,6 +30,10 @@ class TrainRecipe(Strict):
         trim_halo: cut off the pale rim between a drawing's line and the edge of its cut-out.
         seed: of the weights, the composites and the patches.
         threads: torch threads; fixed because it is part of bit-equality.
+        patience: held-out checks in a row without a new best after which training ends; 0 never ends it early.
+        precision: of the convolutions; `auto` is bf16 where the hardware computes it (CUDA, AVX512-BF16, AMX).
+        compile: torch.compile; `auto` only where it pays, long runs on CUDA.
+        losses, augmentations: registered ones by name, losses with their weights (`osf_pipeline.training.extensions`).
     """
 
     tier: Tier = Tier.FULL
@@ -45,3 +53,8 @@ class TrainRecipe(Strict):
     trim_halo: bool = True
     seed: int = 0
     threads: int = Field(2, ge=1)
+    patience: int = Field(5, ge=0)
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    compile: Literal["auto", "on", "off"] = "auto"
+    losses: dict[str, float] = Field({})
+    augmentations: tuple[str, ...] = ()

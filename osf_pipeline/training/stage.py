@@ -1,43 +1,56 @@
 """The train stage: a style's drawing to a registered model.
 
-Belongs here: identity of a training, tracking, registration, promotion. Does not: the loop itself (`loop`).
+Belongs here: identity of a training, its folder, tracking, registration, promotion. Does not: the loop itself (`loop`).
+
+`home/training/<style>/<id>/` is the folder of a run: its checkpoint while it goes on, a preview for every held-out
+check, loss curves, recipe and environment. All but the checkpoint stays, and is kept in MLflow too.
 """
 
 from __future__ import annotations
 
 import hashlib
-import shutil
+import json
 import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import fsspec
-import numpy as np
+import yaml
 
 from osf_pipeline.colorspaces.network import network_space
 from osf_pipeline.colorspaces.source import input_fingerprint
-from osf_pipeline.colorspaces.spaces import LINEAR_REC709, Space, convert
-from osf_pipeline.config import StyleConfig
+from osf_pipeline.colorspaces.spaces import Space
+from osf_pipeline.config import StyleConfig, checked
 from osf_pipeline.execution import Progress
 from osf_pipeline.layout import Layout, join
 from osf_pipeline.provenance import code_revision
 from osf_pipeline.results import TrainedStyle
 from osf_pipeline.store.identity import identity
 from osf_pipeline.tracking.gate import Gate
-from osf_pipeline.training.recipe import TrainRecipe
+from osf_pipeline.training.recipe import Device, TrainRecipe
+
+if TYPE_CHECKING:
+    from osf_pipeline.tracking.tracker import Tracker
 
 KIND = "stylizer"
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 EXPERIMENT = "osf-stylizer"
 ID_TAG = "osf.id"
+PREVIEWS = "previews"
+LOGGED = 10
+"""Steps between two records of the losses in MLflow; `losses.csv` has every step."""
 GATE = Gate(at_most={"held_out_ratio": 0.9})
 """A champion explains held-out composites of the drawing at least 10 % better than drawing no line at all."""
 
 
 def train_style(
-    layout: Layout, style: str, progress: Progress | None = None, overrides: Mapping[str, Any] | None = None
+    layout: Layout,
+    style: str,
+    progress: Progress | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    device: Device = "auto",
 ) -> TrainedStyle:
     """Train, log, register as `candidate` and, past the gate, promote to `champion`.
 
@@ -45,16 +58,19 @@ def train_style(
 
     Args:
         overrides: keys of `TrainRecipe` that take the place of style.yaml's.
+        device: `auto` is CUDA where there is one. Models of two devices agree within rounding, so a training is found
+            again whatever device it ran on.
 
     Raises:
-        RequestError: for an unknown style, a bad recipe, or a model that does not pass the gate (it stays registered).
+        RequestError: for an unknown style, a bad recipe, a device that is not there, or a model that does not pass the
+            gate (it stays registered).
         InputDataError: when the exemplar is damaged or does not fit together.
     """
     from osf_pipeline.tracking.tracker import Tracker, model_name
 
     began = time.monotonic()
     config = layout.style_config(style)
-    recipe = TrainRecipe.model_validate({**config.recipe, **(overrides or {})})
+    recipe = checked({**config.recipe, **(overrides or {})}, TrainRecipe)
     model = model_name(style)
     files = _contents(config, layout.style(style))
     exemplars = [
@@ -68,7 +84,8 @@ def train_style(
     version = tracker.find(model, ID_TAG, training)
     reused = version is not None
     if version is None:
-        version = _train(layout, style, config, space, recipe, training, model, tracker, progress)
+        dataset = identity("exemplars", STAGE_VERSION, learnt, None)
+        version = _train(layout, style, config, space, recipe, (training, dataset), tracker, progress, device)
     ref = tracker.resolve(model, version)
     card = _card(ref.path)
     if tracker.aliases(model).get("champion") != version:
@@ -95,34 +112,61 @@ def _train(
     config: StyleConfig,
     space: Space,
     recipe: TrainRecipe,
-    training: str,
-    model: str,
-    tracker: Any,
+    ids: tuple[str, str],
+    tracker: Tracker,
     progress: Progress | None,
+    device: Device,
 ) -> int:
+    """Train, log and register; `ids` are those of the training and of what it learns from."""
     from model.weights import save
+    from osf_pipeline.tracking.tracker import model_name
+    from osf_pipeline.training.curves import plot, table
     from osf_pipeline.training.exemplar import load_exemplars
-    from osf_pipeline.training.loop import train
+    from osf_pipeline.training.loop import CHECKPOINT, train
+    from osf_pipeline.training.numerics import environment, numerics
 
+    training, dataset = ids
     exemplars = load_exemplars(config, layout.style(style), space)
-    checkpoints = Path(layout.home) / "training" / style / training
+    made_with = environment(numerics(recipe, device), recipe.threads)
+    folder = Path(layout.home) / "training" / style / training
+    (folder / PREVIEWS).mkdir(parents=True, exist_ok=True)
+    for name, described in (
+        ("recipe.yaml", recipe.model_dump(mode="json")),
+        ("style.yaml", config.model_dump(mode="json", exclude_defaults=True)),
+        ("environment.yaml", made_with),
+    ):
+        (folder / name).write_text(yaml.safe_dump(described, sort_keys=False))
     tags = {ID_TAG: training, "style": style, "code": code_revision()}
-    with tracker.run(EXPERIMENT, f"{style} {training}", recipe.model_dump(mode="json"), tags) as run:
+    told = tags | {f"environment.{name}": value for name, value in made_with.items()}
+    with tracker.run(EXPERIMENT, f"{style} {training}", recipe.model_dump(mode="json"), told) as run:
+        run.log_dataset(style, dataset, layout.style(style))
 
         def log(step: int, terms: dict[str, float]) -> None:
-            if step % 10 == 0 or "held_out" in terms:
+            if step % LOGGED == 0 or "held_out" in terms:
                 run.log(step, terms)
 
-        found = train(exemplars, recipe, progress, checkpoints, license=config.license, on_step=log)
+        def keep(step: int, picture: bytes) -> None:
+            path = folder / PREVIEWS / f"{step:06d}.png"
+            path.write_bytes(picture)
+            run.log_file(path, PREVIEWS)
+
+        found = train(
+            exemplars, recipe, progress, folder, license=config.license, on_step=log, on_snapshot=keep, device=device
+        )
         with tempfile.TemporaryDirectory() as scratch:
-            folder = Path(scratch) / "model"
-            card = save(folder, found.model, found.card)
-            (folder / "preview.png").write_bytes(_preview(exemplars[0], found.model, card))
-            version = tracker.register(model, folder, run.id, tags, f"learnt from {len(exemplars)} drawing(s)")
-        run.log(recipe.steps, card.metrics)
-    tracker.set_alias(model, version, "candidate")
-    shutil.rmtree(checkpoints, ignore_errors=True)
-    return int(version)
+            made = Path(scratch) / "model"
+            card = save(made, found.model, found.card)
+            (made / "preview.png").write_bytes(found.preview)
+            version = tracker.register(
+                model_name(style), made, run.id, tags, f"learnt from {len(exemplars)} drawing(s)"
+            )  # fmt: skip
+        run.log(int(card.metrics["stopped_at"]), card.metrics)
+        (folder / "losses.csv").write_text(table(found.history))
+        (folder / "losses.png").write_bytes(plot(found.history))
+        (folder / CHECKPOINT).unlink(missing_ok=True)
+        run.log_dir(folder)
+    tracker.set_alias(model_name(style), version, "candidate")
+    return version
 
 
 def _contents(config: StyleConfig, base: str) -> dict[str, str]:
@@ -135,9 +179,8 @@ def _contents(config: StyleConfig, base: str) -> dict[str, str]:
 
     found = {}
     for entry in config.exemplars:
-        for name in (entry.keyframe, entry.drawing, entry.mask):
-            if name is None:
-                continue
+        strip = [entry.strip, entry.strip.removesuffix(".json") + ".png"] if entry.strip else []
+        for name in filter(None, (entry.keyframe, entry.drawing, entry.mask, *strip)):
             fs, path = fsspec.core.url_to_fs(join(base, name))
             try:
                 found[name] = hashlib.sha256(fs.cat_file(path)).hexdigest()
@@ -149,37 +192,5 @@ def _contents(config: StyleConfig, base: str) -> dict[str, str]:
 
 
 def _card(folder: Path) -> dict[str, Any]:
-    import json
-
     card: dict[str, Any] = json.loads((folder / "card.json").read_text())
     return card
-
-
-def _preview(exemplar: Any, network: Any, card: Any) -> bytes:
-    """The drawing beside the model's own drawing of the keyframe, as a small PNG on white."""
-    import torch
-
-    from model.contours import contours
-    from osf_pipeline.color import decode_srgb
-    from osf_pipeline.delivery.preview import beside, encode_png, picture, resized
-    from osf_pipeline.stylize.frame import Stylizer
-    from osf_pipeline.training.exemplar import prepare
-
-    def tensor(name: str, dtype: Any) -> torch.Tensor:
-        return torch.from_numpy(exemplar.buffers[name].astype(dtype))[None]
-
-    surfaces = [tensor(name, np.float32) for name in ("depth", "rest_position", "normal")]
-    ids = [tensor(name, np.int32) for name in ("part_id", "object_id")]
-    found = contours(surfaces[0], surfaces[1], surfaces[2], ids[0], ids[1], prepare(exemplar).rule)
-    frame = {
-        "color": exemplar.buffers["color"],
-        "contour": found.distance[0].numpy(),
-        "contour_side": found.side[0].numpy(),
-        "confidence": np.ones_like(exemplar.buffers["depth"]),
-        "rest_position": exemplar.buffers["rest_position"],
-    }
-    alpha = exemplar.drawing[3:]
-    paper = np.concatenate([decode_srgb(exemplar.drawing[:3]) * alpha, alpha])
-    drawn = Stylizer(network, card, space=exemplar.space)(frame)["beauty"]
-    shown = [picture(convert(layer, exemplar.space, LINEAR_REC709)) for layer in (paper, drawn)]
-    return encode_png(resized(beside(shown), 480))

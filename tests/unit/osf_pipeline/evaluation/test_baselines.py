@@ -88,3 +88,20 @@ def test_a_drawing_beside_its_keyframe_is_refused(figure, drawing):
         TextureLookup(0 * drawing, rest, part_id)
     with pytest.raises(InputDataError, match="covers nothing"):
         TextureLookup(drawing, rest, 0 * part_id)
+
+
+def test_part_ids_that_a_scene_moved_are_recognised(figure, drawing):
+    render, rest, part_id = buffers(figure, 0)
+    lookup = TextureLookup(drawing, rest, part_id)
+    moved = np.where(part_id > 0, part_id + 16, 0)
+    np.testing.assert_array_equal(lookup.paint(render, rest, moved), render)
+    painted = lookup.paint(render, rest, moved, (part_id > 0).astype(np.uint16))
+    np.testing.assert_array_equal(painted, drawing)
+
+
+def test_each_object_moves_its_part_ids_by_a_number_of_its_own(figure, drawing):
+    render, rest, part_id = buffers(figure, 0)
+    lookup = TextureLookup(drawing, rest, part_id)
+    thing = part_id.astype(np.uint16)  # two objects of one part each
+    moved = np.select([part_id == 1, part_id == 2], [1, 34])
+    np.testing.assert_array_equal(lookup.paint(render, rest, moved, thing), drawing)

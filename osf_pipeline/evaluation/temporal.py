@@ -1,0 +1,124 @@
+"""What changes from one frame to the next, in a method and in the truth.
+
+Belongs here: following surfaces and lines by exact motion, metrics over two frames. Does not: estimated motion
+(`guidance`), metrics of one frame (`metrics`, `contours`).
+
+A right contour slides over the surface, so a picture that is carried along with the surface is not the steadiest one:
+every measure here is taken where the truth persists, or divided by the truth's own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+from scipy.spatial import KDTree
+
+from osf_pipeline.evaluation.contours import Drawn
+from osf_pipeline.evaluation.lines import GAP
+from osf_pipeline.evaluation.metrics import Sampled
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Exact motion into a window of a frame, from a window of the frame before.
+
+    Attributes:
+        here: (y, x) bool, pixels of the window whose surface was seen in the previous frame.
+        source: (2, N) row and column in the previous window, at `here`.
+    """
+
+    here: np.ndarray
+    source: np.ndarray
+
+    @classmethod
+    def of(
+        cls, motion: np.ndarray, valid: np.ndarray, corner: tuple[int, int], before: tuple[int, int],
+        size: tuple[int, int],
+    ) -> Motion:  # fmt: skip
+        """
+        Args:
+            motion: (2, y, x) pixels of the window, current − previous; valid: (y, x) bool.
+            corner, before: row and column of the window, and of the previous one.
+            size: height, width of the whole frame.
+        """
+        place = np.indices(valid.shape) + np.reshape(corner, (2, 1, 1)) - motion[::-1]
+        inside = (place >= 0) & (place <= np.reshape(size, (2, 1, 1)) - 1)
+        here = valid & inside.all(0)
+        return cls(here, place[:, here] - np.reshape(before, (2, 1)))
+
+    def warp_error(self, picture: np.ndarray, before: np.ndarray) -> np.ndarray:
+        """(N,) mean squared difference of a (3, y, x) picture to the previous one carried along by the motion.
+
+        Lai et al., "Learning blind video temporal consistency", ECCV 2018, eq. 9, without its estimate of occlusion.
+        """
+        carried = np.stack([ndimage.map_coordinates(plane, self.source, order=1, mode="nearest") for plane in before])
+        return np.square(picture[:, self.here] - carried).mean(0)
+
+    def follow(self, asked: np.ndarray, points: np.ndarray, before: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Stretches of line that persist: index into `points`, and into the points they were in the previous frame.
+
+        Args:
+            asked: (y, x) bool pixels of the true line; points: (M, 2) y and x of its middle at them, in the window.
+            before: (L, 2) the same of the previous frame, in its window.
+        """
+        index = np.full(asked.shape, -1)
+        index[asked] = np.arange(len(points))
+        now = index[self.here]
+        source, now = self.source[:, now >= 0].T, now[now >= 0]
+        if not len(now) or not len(before):
+            return now[:0], now[:0]
+        # From the middle of the pixel to the middle of the stroke in it.
+        rows, columns = np.nonzero(asked)
+        source = source + points[now] - np.stack([rows, columns], 1)[now]
+        distance, previous = KDTree(before).query(source, distance_upper_bound=GAP)
+        kept = np.isfinite(distance)
+        return now[kept], previous[kept]
+
+
+@dataclass(frozen=True)
+class Step:
+    """From the frame before to a frame, as the truth takes it.
+
+    Attributes:
+        frame_before: studio number.
+        motion: exact.
+        now, before: pairs of indices into the true line's points in the frame and in the one before.
+        asked: (y, x) bool, the true line of the frame.
+        warp_error: (N,) of the truth.
+        width_change: (K,) pixels by which the true line changes its width, for each pair.
+    """
+
+    frame_before: int
+    motion: Motion
+    now: np.ndarray
+    before: np.ndarray
+    asked: np.ndarray
+    warp_error: np.ndarray
+    width_change: np.ndarray
+
+    def metrics(self, picture: np.ndarray, before: np.ndarray, line: Drawn, line_before: Drawn) -> dict[str, Sampled]:
+        """Metrics of a method over the step.
+
+        Args:
+            picture, before: (3, y, x) display-encoded, windows of this and of the previous frame.
+            line, line_before: its line where the true line of each frame is asked for.
+        """
+        now, then = line.there[self.now], line_before.there[self.before]
+        change = np.abs(line.width[self.now] - line_before.width[self.before])
+        toggled, ever, both = now != then, now | then, now & then
+        return {
+            "warp_ratio": Sampled(self.motion.here, self.motion.warp_error(picture, before), self.warp_error),
+            "flicker": Sampled(self._pixels(np.ones_like(ever)), toggled),
+            "flicker_drawn": Sampled(self._pixels(ever), toggled[ever]),
+            "width_change": Sampled(self._pixels(both), change[both]),
+            "width_ratio": Sampled(self._pixels(both), change[both], self.width_change[both]),
+        }
+
+    def _pixels(self, chosen: np.ndarray) -> np.ndarray:
+        """(y, x) bool: pixels of chosen pairs. Pairs are in row order, and no two share a pixel of this frame."""
+        of_line, out = np.zeros(np.count_nonzero(self.asked), bool), self.asked.copy()
+        of_line[self.now[chosen]] = True
+        out[self.asked] = of_line
+        return out
