@@ -85,7 +85,7 @@ class Line:
         points: (N, 2) y and x of the middle of the stroke at the centre's pixels, in row order, to a fraction of a
             pixel.
         normals: (N, 2) unit vectors across the stroke.
-        width: (N,) pixels.
+        width: (N,) pixels, mean of the stretch around each.
     """
 
     mask: np.ndarray
@@ -142,7 +142,26 @@ def trace(opacity: np.ndarray) -> Line:
     inside = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1][rows, columns]
     there, back = (_edge(soft, places, sign * normals, inside + 1) for sign in (1, -1))
     shift = np.clip((there - back) / 2, -1, 1)  # thinning is at most a pixel off
-    return Line(mask, centre, places + shift[:, None] * normals, normals, there + back)
+    width = along(centre, there + back)
+    return Line(mask, centre, places + shift[:, None] * normals, normals, width)
+
+
+def along(centre: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Values at the pixels of a centre line, averaged over the stretch of line about each.
+
+    Args:
+        centre: (y, x) bool; values: (..., N) at its pixels, in row order.
+    """
+    planes = np.zeros((*values.shape[:-1], *centre.shape), np.float32)
+    planes[..., centre] = values
+    sigma = [0.0] * (values.ndim - 1) + [STRETCH, STRETCH]
+    weight = ndimage.gaussian_filter(centre.astype(np.float32), STRETCH, mode="constant")[centre]
+    averaged: np.ndarray = ndimage.gaussian_filter(planes, sigma, mode="constant")[..., centre] / weight
+    return averaged
+
+
+STRETCH = 3.0
+"""Pixels (standard deviation) of line over which its strength and width are averaged, so that grain does not decide."""
 
 
 def _normals(soft: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
