@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model.color import over
-from model.inputs import MARGIN, Guides, pack
+from model.inputs import MARGIN, Guides, pack, rest_without
 from model.strokes import SPREAD
 from model.stylizer import Line
 from model.stylizer import Stylizer as Network
@@ -134,7 +134,10 @@ class Stylizer:
             F.pad(x[:, :, near.rows, near.columns].to(self.device), edge, mode="replicate")
             for x in (color, contour, side, rest)
         )
-        inputs = pack(color, Guides(contour, side > 0), self.network.strokes(rest), self.card.stroke, scale)
+        withheld = self.card.recipe.get("withhold", ())
+        guides = Guides(contour, side > 0).without(withheld)
+        strokes = self.network.strokes(rest_without(rest, withheld))
+        inputs = pack(color, guides, strokes, self.card.stroke, scale)
         logits: Tensor = self.network(inputs.contiguous(memory_format=torch.channels_last))[
             :, :, self.halo : -self.halo, self.halo : -self.halo
         ]

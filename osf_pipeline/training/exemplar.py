@@ -6,7 +6,7 @@ Belongs here: checking an exemplar, finding its limbs, measuring its drawn line.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from torch import Tensor
 from model.color import from_drawing, on_white, srgb_encode, straight
 from model.compositing import Figure, Ink, Limb, Sheet
 from model.contours import ContourRule, contours, estimate_pixel, rule_for
+from model.inputs import rest_without
 from model.strokes import StrokeAtlas, fit_atlas
 from osf_pipeline.colorspaces.spaces import LINEAR_REC709, Space
 from osf_pipeline.config import StyleConfig
@@ -185,7 +186,7 @@ def rest_box(exemplars: Sequence[PreparedExemplar]) -> tuple[tuple[float, ...], 
     return tuple(seen.amin(1).tolist()), tuple(seen.amax(1).tolist())
 
 
-def stroke_atlas(exemplars: Sequence[PreparedExemplar]) -> StrokeAtlas:
+def stroke_atlas(exemplars: Sequence[PreparedExemplar], withhold: Collection[str] = ()) -> StrokeAtlas:
     """Ink and width over the rest pose, from all drawings of a style."""
 
     figures = [e.figure.sheet for e in exemplars]
@@ -200,11 +201,11 @@ def stroke_atlas(exemplars: Sequence[PreparedExemplar]) -> StrokeAtlas:
     if not any(mask.any() for mask in inked):
         return StrokeAtlas()
     return fit_atlas(
-        gather((sheet.rest for sheet in figures), inked),
+        gather((rest_without(sheet.rest, withhold) for sheet in figures), inked),
         gather((srgb_encode(straight(sheet.target)) for sheet in figures), inked),
         # Squared, so that half-covered pixels hardly tint the ink.
         torch.cat([e.inked[mask].square() for e, mask in zip(exemplars, inked, strict=True)]),
-        gather((sheet.rest for sheet in figures), edges),
+        gather((rest_without(sheet.rest, withhold) for sheet in figures), edges),
         torch.tensor(low),
         torch.tensor(high),
         sum(e.stroke for e in exemplars) / len(exemplars),

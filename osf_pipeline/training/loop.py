@@ -108,7 +108,7 @@ def _train(
 ) -> TrainResult:
     chosen = numerics(recipe, device)
     prepared = [prepare(exemplar, trim_halo=recipe.trim_halo) for exemplar in exemplars]
-    strokes = stroke_atlas(prepared)
+    strokes = stroke_atlas(prepared, recipe.withhold)
     pool = PatchPool(prepared, strokes, recipe)
     objective = _objective(recipe, chosen)
     torch.manual_seed(recipe.seed)

@@ -6,7 +6,7 @@ Belongs here: the pool, crops, flips. Does not: how a composite is made (`model.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from model.compositing import Sheet, arrange, turned
 from model.contours import Contours, contours
-from model.inputs import MARGIN, Guides, pack
+from model.inputs import MARGIN, Guides, pack, rest_without
 from model.strokes import StrokeAtlas
 from model.training_step import Batch
 from osf_pipeline.buffers import Tier
@@ -49,9 +49,9 @@ def contours_of(sheet: Sheet, exemplar: PreparedExemplar) -> Contours:
     return contours(sheet.depth, sheet.rest, sheet.normal, sheet.part, sheet.object, exemplar.rule)
 
 
-def plate(sheet: Sheet, found: Contours, strokes_14HW: Tensor, stroke: float) -> Plate:
+def plate(sheet: Sheet, found: Contours, strokes_14HW: Tensor, stroke: float, withhold: Collection[str] = ()) -> Plate:
     """Pack the inputs of a sheet."""
-    inputs = pack(sheet.color, Guides(found.distance, found.side), strokes_14HW, stroke)
+    inputs = pack(sheet.color, Guides(found.distance, found.side).without(withhold), strokes_14HW, stroke)
     reach = int(stroke + MARGIN)
     empty = (sheet.part == 0).to(inputs.dtype)
     near_background = _within(empty, reach) > 0
@@ -99,7 +99,8 @@ class PatchPool:
     def pack(self, sheet: Sheet, found: Contours) -> Plate:
         """What a network of this recipe sees of a picture, and what it is to draw."""
         rest = sheet.rest if self.recipe.tier is Tier.FULL else sheet.rest * 0
-        return plate(sheet, found, self.strokes(rest), self.stroke)
+        strokes = self.strokes(rest_without(rest, self.recipe.withhold))
+        return plate(sheet, found, strokes, self.stroke, self.recipe.withhold)
 
     def batch(self, step: int) -> Batch:
         """The patches of one step."""
