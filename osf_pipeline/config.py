@@ -197,7 +197,7 @@ class Occlusion(Strict):
     def _consistent(self) -> Occlusion:
         if (self.mode == "maps") != (self.revealed is not None):
             raise ValueError("`mode: maps` and `revealed`, the pattern of its files, need each other")
-        if self.mode != "maps" and self.model_fields_set & {"hidden_next", "channel", "values"}:
+        if self.mode != "maps" and (self.hidden_next, self.channel, self.values) != (None, None, (0, 1)):
             raise ValueError("`hidden_next`, `channel` and `values` describe files: they need `mode: maps`")
         if self.values[0] == self.values[1]:
             raise ValueError("`values` needs two different numbers: surely visible, surely hidden")
