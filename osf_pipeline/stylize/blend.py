@@ -17,7 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from model.color import over
 from model.warp import warp
+from osf_pipeline.stylize.frame import MATTE_FLOOR
 
 SLIDE = 1.0
 """Pixels a contour may have slid over the surface: an earlier line counts fully at 0, not at all from here on."""
@@ -49,10 +51,11 @@ def blended(layers: Frame, frames: Sequence[Frame], lines: Sequence[np.ndarray])
         weight = seen * carried[:, 4:5] * (1 - slid / SLIDE).clamp(0, 1)
         total += weight * carried[:, :4]
         weights += weight
-    # By the weights that were added, so that a line nothing was added to keeps every bit.
-    line = torch.where(weights > trust, total / weights.clamp(min=1e-6), own)
-    beauty = line + _tensor(layers["fill"]) * (1 - line[:, 3:])
-    beauty = torch.where(weights > trust, beauty, _tensor(layers["beauty"]))
+    mean = total / weights.clamp(min=1e-6)
+    mean = torch.where(mean[:, 3:] >= MATTE_FLOOR, mean, 0.0)
+    mixed = weights > trust  # a pixel nothing was added to keeps every bit
+    line = torch.where(mixed, mean, own)
+    beauty = torch.where(mixed, over(line, _tensor(layers["fill"])), _tensor(layers["beauty"]))
     return {**layers, "line": line[0].half().numpy(), "beauty": beauty[0].half().numpy()}
 
 

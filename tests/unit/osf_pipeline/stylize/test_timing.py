@@ -77,7 +77,8 @@ def moving(at: int) -> dict[str, np.ndarray]:
     line = rng.uniform(0, 1, (4, *SIZE)).astype(np.float16) * (ids > 0)
     fill = np.stack([*(rng.uniform(0, 1, (3, *SIZE)) * (ids > 0)), ids > 0]).astype(np.float16)
     return {
-        "line": line, "fill": fill, "beauty": line + fill * (1 - line[3:]), "confidence": np.ones((1, *SIZE), np.float16),
+        "line": line, "fill": fill, "beauty": line + fill * (1 - line[3:]),
+        "confidence": np.ones((1, *SIZE), np.float16),
         "object_id": ids[None].astype(np.uint16),
         "depth": np.where(near, 1.0, np.where(far, 2.0, np.inf))[None].astype(np.float32),
         "motion": np.stack([np.where(near, 3, -2) * (ids > 0), 0 * ids]).astype(np.float32),
