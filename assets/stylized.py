@@ -13,9 +13,10 @@ from assets.resources import OsfProject
 
 
 class Models(dg.Config):
-    """Alias or version number to load from the registry."""
+    """Alias or version number to load from the registry, and the look of everything, if not the shot's own."""
 
     alias: str = "champion"
+    preset: str | None = None
 
 
 @dg.asset(
@@ -25,6 +26,8 @@ class Models(dg.Config):
 def stylized(context: dg.AssetExecutionContext, osf: OsfProject, config: Models) -> dg.MaterializeResult[None]:
     from osf_pipeline.stylize.stage import stylize_shot
 
-    result = stylize_shot(osf.layout, context.partition_key, osf.execution, osf.progress, alias=config.alias)
+    result = stylize_shot(
+        osf.layout, context.partition_key, osf.execution, osf.progress, config.alias, preset=config.preset
+    )
     models = {f"{MODEL_TAG}{row['style']}": str(row["version"]) for row in result.metadata["models"]}
     return materialize(result, models)

@@ -9,6 +9,7 @@ distance alone; the rest position only says which stretch of the drawn line is l
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import torch
@@ -44,6 +45,17 @@ class Guides:
 
     distance: Tensor
     side: Tensor
+
+    def without(self, names: Collection[str]) -> Guides:
+        """The same, with nothing said by the guides of these names; names of other guides are passed over."""
+        if "contour" not in names:
+            return self
+        return Guides(torch.full_like(self.distance, torch.inf), torch.zeros_like(self.side))
+
+
+def rest_without(rest_B3HW: Tensor, names: Collection[str]) -> Tensor:
+    """Rest positions, flat where `rest_z` is among the names."""
+    return rest_B3HW * rest_B3HW.new_tensor([1, 1, 0]).view(3, 1, 1) if "rest_z" in names else rest_B3HW
 
 
 def pack(color_B4HW: Tensor, guides: Guides, drawn_B4HW: Tensor, stroke: float, scale: float = 1) -> Tensor:

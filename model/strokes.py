@@ -23,6 +23,9 @@ from model.distance import MAX_REACH, nearest
 WIDEST = 48
 """Pixels of the drawing by which a row may reach outwards and inwards of the contour, at most."""
 
+NOWHERE = 1e15
+"""Rest position of a row that may not be taken, on every axis."""
+
 _BLOCK = 4096
 
 
@@ -33,7 +36,7 @@ class Stroke:
     Attributes:
         values: (L, 2 R + 1, 4) display-encoded straight RGB and opacity in 0..1. Column R + d lies at signed contour
             distance d in pixels of the drawing, positive on the surface.
-        rest: (L, 3) rest position in scene units; infinite where a row may not be taken.
+        rest: (L, 3) rest position in scene units; `NOWHERE` where a row may not be taken.
     """
 
     values: Tensor

@@ -151,7 +151,7 @@ class TrainingState:
         flat |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
         for index, slots in self.optimizer.state_dict()["state"].items():
             flat |= {f"adam.{index}.{name}": value for name, value in slots.items()}
-        # Scale and count of the loss scaler; empty where nothing is scaled.
+        # Empty where no loss is scaled.
         return flat | {f"scaler.{k}": torch.tensor(v, dtype=torch.float64) for k, v in self.scaler.state_dict().items()}
 
     def restore(self, tensors: dict[str, Tensor], done: int) -> None:
@@ -172,8 +172,8 @@ class TrainingState:
                 value = torch.empty_like(like).copy_(value)
             slots.setdefault(int(index), {})[name] = value
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": slots})
-        if scaler := {name: value.item() for name, value in section("scaler").items()}:
-            self.scaler.load_state_dict(scaler)
+        scaler, stored = self.scaler.state_dict(), section("scaler")
+        self.scaler.load_state_dict({name: type(was)(stored[name].item()) for name, was in scaler.items()})
         self.done = done
 
     def _towards(self, means: _Tensors, news: _Tensors, _: Tensor | int) -> None:

@@ -197,7 +197,7 @@ class Occlusion(Strict):
     def _consistent(self) -> Occlusion:
         if (self.mode == "maps") != (self.revealed is not None):
             raise ValueError("`mode: maps` and `revealed`, the pattern of its files, need each other")
-        if self.mode != "maps" and self.model_fields_set & {"hidden_next", "channel", "values"}:
+        if self.mode != "maps" and (self.hidden_next, self.channel, self.values) != (None, None, (0, 1)):
             raise ValueError("`hidden_next`, `channel` and `values` describe files: they need `mode: maps`")
         if self.values[0] == self.values[1]:
             raise ValueError("`values` needs two different numbers: surely visible, surely hidden")
@@ -216,6 +216,9 @@ class ShotConfig(Source):
         styles: object name or id to style name; `*` is every other object. Unlisted objects pass through.
         looks: object name or id, style name, or `*`, to a preset or to the keys of one (`stylize.look`); the first of
             these that is there counts.
+        blend: frames before a frame that its line is blended with, along rendered motion (`stylize.blend`); 0 is off.
+        steps: frames a drawing is held for: 2 is on twos; or those of objects by name or id, `*` is every other object
+            (`stylize.hold`). Poses of characters rendered here are better held in their scene.
         objects: object id to name, for sources without a manifest.
         parts: part id to name.
         on_fault: what a bad or missing frame does: `fail` refuses the shot, `quarantine` leaves the frame out and lists
@@ -232,6 +235,8 @@ class ShotConfig(Source):
     cuts: tuple[int, ...] = ()
     styles: dict[str, str] = {}
     looks: dict[str, str | dict[str, Any]] = {}
+    blend: int = Field(0, ge=0, le=2)
+    steps: Step | dict[str, Step] = 1
     objects: dict[int, str] = {}
     parts: dict[int, str] = {}
     on_fault: Literal["fail", "quarantine", "hold"] = "fail"

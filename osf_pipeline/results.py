@@ -20,7 +20,7 @@ class StageResult:
     """One finished stage of one shot.
 
     Attributes:
-        kind: `gbuffer`, `guidance`, `stylized`, `delivery`, `evaluation` or `review`.
+        kind: `gbuffer`, `guidance`, `stylized`, `delivery`, `evaluation`, `review` or `crossover`.
         id: identity of the version.
         url: where it lies.
         reused: True when nothing had to be done.

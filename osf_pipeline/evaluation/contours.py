@@ -4,9 +4,9 @@ Belongs here: the true line as a method's line is compared with it, and metrics 
 (`lines`), metrics over two frames (`temporal`).
 
 A method's line is found in one of two ways, and the truth's by the same:
-    * In its picture: what covers more than half of the contrast that the true line has there over the render, in the
-      direction of the true line's colour. Works alike for methods with and without a line layer.
-    * In its line layer: what is more than half as opaque as the true line is there.
+    * In its picture: what shows more than `PICTURE_SHARE` of the contrast that the true line has there over the render,
+      in the direction of the true line's colour. Works alike for methods with and without a line layer.
+    * In its line layer: what is more than `LAYER_SHARE` as opaque as the true line is there.
 
 Where a line should be is the geometry of the truth (`FrameTruth.to_centre`), not the found line: precision, recall and
 offset are taken between the middles of strokes, to a fraction of a pixel.
@@ -21,7 +21,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import KDTree
 
-from osf_pipeline.evaluation.lines import GAP, Line, distance_to, trace
+from osf_pipeline.evaluation.lines import GAP, Line, along, distance_to, trace
 from osf_pipeline.evaluation.metrics import Sampled
 from osf_pipeline.evaluation.regions import BAND
 from osf_pipeline.evaluation.truth import FrameTruth
@@ -32,11 +32,11 @@ EDGE = 1.5
 """Pixels of soft edge granted to the ink's area."""
 INTERIOR = 3.0
 """Pixels beyond the edge of a stroke where the interior of a figure begins."""
-FAINTEST = 0.3
-"""Contrast (L2 of display-encoded RGB) or opacity below which a true line is taken for one of this strength: half of it
-is the least that counts as drawn."""
-ALONG = 3.0
-"""Pixels (standard deviation) of line over which its strength is averaged, so that grain does not decide."""
+PICTURE_SHARE, LAYER_SHARE = 1 / 3, 1 / 2
+"""Share of the true line's strength that counts as drawn. A third is plainly seen; a line layer holds nothing else."""
+FAINTEST = 0.1
+"""Least contrast (L2 of display-encoded RGB) or opacity that counts as drawn, however pale the true line is. A line is
+asked for where the true one is twice as strong."""
 
 
 @dataclass(frozen=True)
@@ -59,16 +59,18 @@ class TrueLine:
     points: np.ndarray
 
     @classmethod
-    def of(cls, truth: FrameTruth, change: np.ndarray) -> TrueLine:
+    def of(cls, truth: FrameTruth, change: np.ndarray, share: float) -> TrueLine:
         """
         Args:
             change: (c, y, x) that the true line makes: of the picture against the render, or its opacity.
+            share: of its strength that counts as drawn.
         """
-        gain = _gain(truth.centre, change)
+        strength = along(truth.centre, change[:, truth.centre])
+        gain = _gain(truth.centre, strength, share)
         drawn = trace((change * gain).sum(0))
         points = _middles(truth, truth.centre)
         beside, _ = drawn.across(points)
-        shown = beside <= TOLERANCE
+        shown = (beside <= TOLERANCE) & (np.linalg.norm(strength, axis=0) >= 2 * FAINTEST)
         asked = truth.centre.copy()
         asked[truth.centre] = shown
         return cls(truth, gain, drawn, asked, points[shown])
@@ -118,17 +120,18 @@ def _middles(truth: FrameTruth, where: np.ndarray) -> np.ndarray:
     return np.stack(np.nonzero(where), 1) + truth.to_centre[::-1, where].T.astype(np.float64)
 
 
-def _gain(centre: np.ndarray, change: np.ndarray) -> np.ndarray:
-    """(c, y, x): 1 / strength of the nearest stretch of true line, in the direction of its change."""
-    if not centre.any():  # no line to compare with: any change counts
-        return np.sign(change) / FAINTEST
-    around = {"sigma": ALONG, "mode": "constant"}
-    weight = ndimage.gaussian_filter(centre.astype(np.float32), **around)
-    mean = np.stack([ndimage.gaussian_filter(np.where(centre, plane, 0), **around) for plane in change])
-    strength = mean[:, centre] / weight[centre]
+def _gain(centre: np.ndarray, strength: np.ndarray, share: float) -> np.ndarray:
+    """(c, y, x) in the direction of the nearest stretch of true line; the least change that counts as drawn becomes an
+    opacity of one half.
+
+    Args:
+        strength: (c, N) of the true line at its centre.
+    """
     size = np.linalg.norm(strength, axis=0)
-    gain = np.zeros_like(mean)
-    gain[:, centre] = strength / np.maximum(size * np.maximum(size, FAINTEST), 1e-6)
+    gain = np.zeros((len(strength), *centre.shape))
+    if not centre.any():  # no line to compare with: what is darker, or opaque, counts
+        return gain + (1 if len(gain) == 1 else -1) / (2 * FAINTEST * np.sqrt(len(gain)))
+    gain[:, centre] = strength / np.maximum(size * 2 * np.maximum(share * size, FAINTEST), 1e-6)
     row, column = ndimage.distance_transform_edt(~centre, return_distances=False, return_indices=True)
     return gain[:, row, column]
 
@@ -139,17 +142,19 @@ class Drawn:
 
     Attributes:
         there: bool, drawn.
+        gone: bool, not even drawn beside it; what is neither is drawn a little off.
         width: pixels, of the found line; meaningless where it is not drawn.
     """
 
     there: np.ndarray
+    gone: np.ndarray
     width: np.ndarray
 
     @classmethod
     def of(cls, line: Line, true: TrueLine) -> Drawn:
         beside, nearest = line.across(true.points)
         there = beside <= TOLERANCE
-        return cls(there, np.append(line.width, 0)[np.where(there, nearest, -1)])
+        return cls(there, np.isinf(beside), np.append(line.width, 0)[np.where(there, nearest, -1)])
 
 
 def line_metrics(line: Line, drawn: Drawn, true: TrueLine) -> dict[str, Sampled]:

@@ -148,12 +148,12 @@ class Evaluator:
         picture = Picture(display(beauty, self.background))
         line = target.line.find(picture.pixels - target.render)
         drawn = Drawn.of(line, target.line)
-        found = picture_metrics(picture, target.picture, target.band)
+        everywhere = target.places[0]
+        found = picture_metrics(picture, target.picture, everywhere, target.band)
         found["silhouette_iou"] = silhouette_iou(beauty[3], target.truth.beauty[3])
         found |= line_metrics(line, drawn, target.line)
         if self.perceptual is not None and perceptual:
-            distance = self.perceptual(picture.pixels, target.picture.pixels)
-            found["st_lpips"] = Sampled.everywhere(distance)
+            found["st_lpips"] = Sampled.of(self.perceptual(picture.pixels, target.picture.pixels), everywhere)
         if candidate.line is not None:
             layer = target.layer.find(candidate.line[None, target.rows, target.columns])
             of_layer = line_metrics(layer, Drawn.of(layer, target.layer), target.layer)
@@ -162,9 +162,9 @@ class Evaluator:
         if target.step is not None and before is not None and before.frame == target.step.frame_before:
             found |= target.step.metrics(picture.pixels, before.picture, drawn, before.line)
         self._before[method] = _Before(target.frame, picture.pixels, drawn)
-        for region, mask in target.places.items():
-            for metric, sampled in found.items():
-                self._rows.append((method, target.frame, region, metric, *sampled.within(mask)))
+        for metric, sampled in found.items():
+            for region, (total, per, pixels) in zip(target.regions, sampled.within(target.places), strict=True):
+                self._rows.append((method, target.frame, region, metric, total, per, int(pixels)))
 
     def table(self) -> pd.DataFrame:
         """Over all frames, validated by `TABLE`; means weigh every pixel alike, ratios are ratios of sums."""

@@ -85,7 +85,7 @@ class Line:
         points: (N, 2) y and x of the middle of the stroke at the centre's pixels, in row order, to a fraction of a
             pixel.
         normals: (N, 2) unit vectors across the stroke.
-        width: (N,) pixels.
+        width: (N,) pixels, mean of the stretch around each.
     """
 
     mask: np.ndarray
@@ -124,11 +124,11 @@ GAP = 1.5
 def trace(opacity: np.ndarray) -> Line:
     """The line that covers what is more than half opaque.
 
-    The centre comes from thinning; each of its pixels is then moved to the middle between the stroke's two edges,
-    which are where the opacity along the normal falls to one half.
+    The centre comes from thinning; each of its pixels is then moved across the stroke to the centroid of the opacity
+    there. The stroke's edges are where the opacity falls to one half.
 
     Args:
-        opacity: (y, x), 1 where the line is as opaque as it gets, 0 where there is none.
+        opacity: (y, x), 1 or more where the line is as opaque as it gets, 0 or less where there is none.
     """
     mask = tidy(opacity > 0.5)
     centre = thin(mask)
@@ -136,13 +136,53 @@ def trace(opacity: np.ndarray) -> Line:
     places = np.stack([rows, columns], 1).astype(np.float64)
     if not len(places):
         return Line(mask, centre, places, places, np.zeros(0))
-    # Where the mask was tidied, opacity and mask disagree; the mask decides.
-    soft = np.where(mask, np.clip(opacity, 0.5 + 1e-3, 1), np.clip(opacity, 0, 0.5)).astype(np.float32)
+    ink = np.maximum(opacity, 0).astype(np.float32)
+    # Where the mask was tidied, opacity and mask disagree; the mask decides on edges.
+    soft = np.where(mask, np.clip(ink, 0.5 + 1e-3, 1), np.minimum(ink, 0.5))
     normals = _normals(soft, rows, columns)
     inside = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1][rows, columns]
-    there, back = (_edge(soft, places, sign * normals, inside + 1) for sign in (1, -1))
-    shift = np.clip((there - back) / 2, -1, 1)  # thinning is at most a pixel off
-    return Line(mask, centre, places + shift[:, None] * normals, normals, there + back)
+    reach = np.arange(0, inside.max() + 2 * BEYOND, STEP)
+    steps = np.concatenate([-reach[:0:-1], reach])
+    profile = places.T[:, :, None] + normals.T[:, :, None] * steps
+    edges, across = (ndimage.map_coordinates(plane, profile, order=1, mode="constant") for plane in (soft, ink))
+    middle = len(reach) - 1
+    there, back = (_edge(half, inside + BEYOND) for half in (edges[:, middle:], edges[:, middle::-1]))
+    across *= (steps <= there[:, None] + BEYOND) & (steps >= -back[:, None] - BEYOND)
+    shift = (across * steps).sum(1) / across.sum(1)
+    return Line(mask, centre, places + shift[:, None] * normals, normals, along(centre, there + back))
+
+
+STEP = 0.5
+"""Pixels between samples across a stroke."""
+BEYOND = 1.0
+"""Pixels by which a soft edge reaches beyond where it is half opaque."""
+
+
+def _edge(values: np.ndarray, limit: np.ndarray) -> np.ndarray:
+    """(N,) pixels to where (N, samples) values, `STEP` apart, fall to one half, at most `limit`."""
+    below = values <= 0.5
+    first = np.where(below.any(1), below.argmax(1), values.shape[1] - 1).clip(1)
+    high, low = (np.take_along_axis(values, at[:, None], 1)[:, 0] for at in (first - 1, first))
+    part = np.clip((high - 0.5) / np.maximum(high - low, 1e-6), 0, 1)
+    return np.minimum((first - 1 + part) * STEP, limit)
+
+
+def along(centre: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Values at the pixels of a centre line, averaged over the stretch of line about each.
+
+    Args:
+        centre: (y, x) bool; values: (..., N) at its pixels, in row order.
+    """
+    planes = np.zeros((*values.shape[:-1], *centre.shape), np.float32)
+    planes[..., centre] = values
+    sigma = [0.0] * (values.ndim - 1) + [STRETCH, STRETCH]
+    weight = ndimage.gaussian_filter(centre.astype(np.float32), STRETCH, mode="constant")[centre]
+    averaged: np.ndarray = ndimage.gaussian_filter(planes, sigma, mode="constant")[..., centre] / weight
+    return averaged
+
+
+STRETCH = 3.0
+"""Pixels (standard deviation) of line over which its strength and width are averaged, so that grain does not decide."""
 
 
 def _normals(soft: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
@@ -151,19 +191,3 @@ def _normals(soft: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndar
     yy, xx, yx = (ndimage.gaussian_filter(product, 2.0)[rows, columns] for product in (dy * dy, dx * dx, dy * dx))
     angle = 0.5 * np.arctan2(2 * yx, xx - yy)  # of the first eigenvector, from the x axis
     return np.stack([np.sin(angle), np.cos(angle)], 1).astype(np.float64)
-
-
-def _edge(soft: np.ndarray, start: np.ndarray, direction: np.ndarray, limit: np.ndarray) -> np.ndarray:
-    """(N,) pixels from each place along its direction to where `soft` falls to one half, at most `limit`."""
-    steps = np.arange(0, limit.max() + EDGE_STEP, EDGE_STEP)
-    places = start.T[:, :, None] + direction.T[:, :, None] * steps
-    values = ndimage.map_coordinates(soft, places, order=1, mode="constant")
-    below = values <= 0.5
-    first = np.where(below.any(1), below.argmax(1), len(steps) - 1).clip(1)
-    high, low = (np.take_along_axis(values, at[:, None], 1)[:, 0] for at in (first - 1, first))
-    part = np.clip((high - 0.5) / np.maximum(high - low, 1e-6), 0, 1)
-    return np.minimum((first - 1 + part) * EDGE_STEP, limit)
-
-
-EDGE_STEP = 0.5
-"""Pixels between samples on the way to a stroke's edge."""

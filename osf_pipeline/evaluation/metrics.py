@@ -90,15 +90,22 @@ class Sampled:
     per: np.ndarray | None = None
 
     @classmethod
-    def everywhere(cls, plane: np.ndarray) -> Sampled:
+    def of(cls, plane: np.ndarray, where: np.ndarray) -> Sampled:
         """Of a (y, x) plane."""
-        return cls(np.ones(plane.shape, bool), plane.ravel())
+        return cls(where, plane[where])
 
-    def within(self, region: np.ndarray) -> tuple[float, float, int]:
-        """Sum, what it is divided by, and the number of pixels in a (y, x) bool region."""
-        chosen = region[self.where]
-        total, pixels = float(self.values[chosen].sum(dtype=np.float64)), int(np.count_nonzero(chosen))
-        return total, pixels if self.per is None else float(self.per[chosen].sum(dtype=np.float64)), pixels
+    def within(self, regions: np.ndarray) -> np.ndarray:
+        """Sums over regions.
+
+        Args:
+            regions: (R, y, x) bool.
+
+        Returns:
+            (R, 3) float64: sum, what it is divided by, and the number of pixels.
+        """
+        inside = regions.reshape(len(regions), -1)[:, np.flatnonzero(self.where)].astype(np.float64)
+        pixels = inside.sum(1)
+        return np.stack([inside @ self.values, pixels if self.per is None else inside @ self.per, pixels], 1)
 
 
 # --- Pictures
@@ -115,9 +122,10 @@ class Picture:
         self.pixels = pixels
 
     @cached_property
-    def lab(self) -> np.ndarray:
-        """(3, y, x) CIE L*a*b*."""
-        return lab(self.pixels)
+    def moments(self) -> tuple[np.ndarray, np.ndarray]:
+        """(3, y, x) mean and variance in the window of SSIM."""
+        mean = _window(self.pixels)
+        return mean, _window(self.pixels**2) - mean**2
 
     @cached_property
     def seen(self) -> Seen:
@@ -131,17 +139,19 @@ class Picture:
         return energy
 
 
-def picture_metrics(picture: Picture, truth: Picture, band: np.ndarray) -> dict[str, Sampled]:
+def picture_metrics(picture: Picture, truth: Picture, where: np.ndarray, band: np.ndarray) -> dict[str, Sampled]:
     """Metrics of pictures.
 
     Args:
+        where: (y, x) bool, pixels to measure at.
         band: (y, x) bool, near contours: where `sharpness` is defined.
     """
+    here, there = picture.pixels[:, where], truth.pixels[:, where]
     return {
-        "flip": Sampled.everywhere(flip(picture.seen, truth.seen)),
-        "ciede2000": Sampled.everywhere(ciede2000(picture.lab, truth.lab)),
-        "psnr": Sampled.everywhere(np.square(picture.pixels - truth.pixels).mean(0)),
-        "ssim": Sampled.everywhere(ssim(picture.pixels, truth.pixels)),
+        "flip": Sampled.of(flip(picture.seen, truth.seen), where),
+        "ciede2000": Sampled(where, ciede2000(lab(here), lab(there))),
+        "psnr": Sampled(where, np.square(here - there).mean(0)),
+        "ssim": Sampled.of(ssim(picture, truth), where),
         "sharpness": Sampled(band, picture.energy[band], truth.energy[band]),
     }
 
@@ -185,21 +195,20 @@ def ciede2000(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.sqrt(np.maximum(dl**2 + dc**2 + dh**2 + rotation * dc * dh, 0))  # (22)
 
 
-def ssim(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """(y, x) structural similarity of two (3, y, x) pictures in 0..1, mean of the channels.
+def ssim(first: Picture, second: Picture) -> np.ndarray:
+    """(y, x) structural similarity of two pictures, mean of the channels.
 
     Wang et al. 2004, "Image quality assessment: from error visibility to structural similarity": Gaussian window of
     sigma 1.5 and 11 pixels, K1 = 0.01, K2 = 0.03.
     """
-
-    def blur(x: np.ndarray) -> np.ndarray:
-        return ndimage.gaussian_filter(x, (0, 1.5, 1.5), truncate=5 / 1.5)
-
-    x, y = first.astype(np.float64), second.astype(np.float64)
-    mx, my = blur(x), blur(y)
-    vx, vy, cov = blur(x * x) - mx * mx, blur(y * y) - my * my, blur(x * y) - mx * my
+    (mx, vx), (my, vy) = first.moments, second.moments
+    covariance = _window(first.pixels * second.pixels) - mx * my
     c1, c2 = 0.01**2, 0.03**2
-    return ((2 * mx * my + c1) * (2 * cov + c2) / ((mx * mx + my * my + c1) * (vx + vy + c2))).mean(0)
+    return ((2 * mx * my + c1) * (2 * covariance + c2) / ((mx * mx + my * my + c1) * (vx + vy + c2))).mean(0)
+
+
+def _window(planes: np.ndarray) -> np.ndarray:
+    return ndimage.gaussian_filter(planes, (0, 1.5, 1.5), truncate=5 / 1.5)
 
 
 def st_lpips(device: str = "cpu") -> Perceptual:

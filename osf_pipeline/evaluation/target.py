@@ -12,14 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from osf_pipeline.color import Background, display
-from osf_pipeline.evaluation.contours import Drawn, TrueLine
+from osf_pipeline.evaluation.contours import LAYER_SHARE, PICTURE_SHARE, Drawn, TrueLine
 from osf_pipeline.evaluation.metrics import Picture
 from osf_pipeline.evaluation.regions import BAND, regions
 from osf_pipeline.evaluation.temporal import Motion, Step
 from osf_pipeline.evaluation.truth import FrameTruth
 
-MARGIN = 32
-"""Pixels around the figure that its metrics look at: more than any filter's radius."""
+MARGIN = 16
+"""Pixels around the figure's region that its metrics look at: more than any filter's radius."""
 SMALLEST = 64
 """Pixels a side that the perceptual network needs."""
 
@@ -34,7 +34,8 @@ class Target:
         truth, render: its truth; the render's picture, (3, y, x) display-encoded.
         picture: of the truth.
         band: (y, x) bool, near contours.
-        places: region name to (y, x) bool.
+        regions: names.
+        places: (R, y, x) bool, one mask per region; the first is `all`, which holds the others.
         line, layer: the true line in the picture, and of the line layer.
         drawn: the truth's own line.
         step: from the frame before; None without one.
@@ -47,7 +48,8 @@ class Target:
     render: np.ndarray
     picture: Picture
     band: np.ndarray
-    places: Mapping[str, np.ndarray]
+    regions: tuple[str, ...]
+    places: np.ndarray
     line: TrueLine
     layer: TrueLine
     drawn: Drawn
@@ -74,7 +76,7 @@ class Target:
         whole = truth
         truth = truth.crop(rows, columns)
         shown, picture = (display(layer[:, rows, columns], background) for layer in (render, whole.beauty))
-        line = TrueLine.of(truth, picture - shown)
+        line = TrueLine.of(truth, picture - shown, PICTURE_SHARE)
         drawn = Drawn.of(line.drawn, line)
         step = None
         if previous is not None and motion is not None and motion_valid is not None:
@@ -89,8 +91,8 @@ class Target:
             )  # fmt: skip
         return cls(
             frame, rows, columns, truth, shown, Picture(picture), truth.contour <= BAND,
-            {name: mask[rows, columns] for name, mask in places.items()},
-            line, TrueLine.of(truth, truth.line[None]), drawn, step,
+            tuple(places), np.stack([mask[rows, columns] for mask in places.values()]),
+            line, TrueLine.of(truth, truth.line[None], LAYER_SHARE), drawn, step,
         )  # fmt: skip
 
 

@@ -107,7 +107,9 @@ class Step:
         """
         now, then = line.there[self.now], line_before.there[self.before]
         change = np.abs(line.width[self.now] - line_before.width[self.before])
-        toggled, ever, both = now != then, now | then, now & then
+        # A line that drifts across the tolerance has moved, and does not flicker.
+        toggled = (now & line_before.gone[self.before]) | (then & line.gone[self.now])
+        ever, both = now | then, now & then
         return {
             "warp_ratio": Sampled(self.motion.here, self.motion.warp_error(picture, before), self.warp_error),
             "flicker": Sampled(self._pixels(np.ones_like(ever)), toggled),

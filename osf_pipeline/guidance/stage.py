@@ -66,7 +66,7 @@ def _plan(store: str, version_id: str, gbuffer: Version, config: ShotConfig, exe
     facts = {"tier": gbuffer.attributes["tier"], "sources": sources(names), "rule": rule}
     specs = {name: ArraySpec.of(buffer) for name, buffer in GUIDANCE.items()}
     frames = FrameRange.of(gbuffer.frames)
-    starts = _starts(frames, {*config.cuts}, {*gbuffer.quarantined, *gbuffer.held})
+    starts = run_starts(gbuffer, config)
     keys = _keys(gbuffer, starts, [names, rule])
 
     def conclude(attempt: str, commits: list[Json]) -> Conclusion:
@@ -97,10 +97,11 @@ def _plan(store: str, version_id: str, gbuffer: Version, config: ShotConfig, exe
     )
 
 
-def _starts(frames: FrameRange, cuts: set[int], bad: set[int]) -> list[int]:
-    """Positions that nothing is compared across: after a gap, at a cut, at a bad frame and after one."""
+def run_starts(gbuffer: Version, config: ShotConfig) -> list[int]:
+    """Positions that nothing temporal crosses: after a gap, at a cut, at a bad frame and after one."""
+    frames, bad = FrameRange.of(gbuffer.frames), {*gbuffer.quarantined, *gbuffer.held}
     pairs = list(pairwise(frames))
-    return [i for i, (a, b) in enumerate(pairs, 1) if b - a != frames.step or b in cuts or a in bad or b in bad]
+    return [i for i, (a, b) in enumerate(pairs, 1) if b - a != frames.step or b in config.cuts or a in bad or b in bad]
 
 
 def _keys(gbuffer: Version, starts: list[int], static: list[Any]) -> list[str]:

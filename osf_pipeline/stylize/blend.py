@@ -1,6 +1,6 @@
 """Temporal blend: the line of a frame averaged with that of the two frames before it, along exact motion.
 
-Belongs here: weights, warps, which frames a blend looks at. Does not: drawing a frame (`frame`), holding one (`hold`).
+Belongs here: weights and warps. Does not: which frames are blended (`timing`), drawing one (`frame`).
 
 Only the line is blended: fill is the render itself. A frame is blended with *drawings* of earlier frames, never with
 blended ones, so that it depends on two frames before it and no others: any frame can be made alone.
@@ -11,19 +11,15 @@ So an earlier frame counts only where its contour, carried along, lies where thi
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from model.color import over
 from model.warp import warp
-from osf_pipeline.errors import InputDataError
-
-MOTION = ("motion", "motion_valid")
-"""G-buffers a blend needs of a frame beside what was drawn from."""
-
-GUIDES = ("contour", "contour_side", "confidence", "revealed")
+from osf_pipeline.stylize.frame import MATTE_FLOOR
 
 SLIDE = 1.0
 """Pixels a contour may have slid over the surface: an earlier line counts fully at 0, not at all from here on."""
@@ -39,7 +35,8 @@ def blended(layers: Frame, frames: Sequence[Frame], lines: Sequence[np.ndarray])
 
     Args:
         layers: of this frame, as in `buffers.LAYERS`.
-        frames: `MOTION` and `GUIDES` of this frame, the one before it and so on; one more than `lines`.
+        frames: `motion`, `motion_valid`, `contour`, `contour_side`, `confidence` and `revealed` of this frame, the one
+            before it and so on; one more than `lines`.
         lines: (4, y, x) float16 drawn lines of the frames before this one, the latest first.
 
     Returns:
@@ -47,36 +44,19 @@ def blended(layers: Frame, frames: Sequence[Frame], lines: Sequence[np.ndarray])
     """
     own, trust = _tensor(layers["line"]), _tensor(frames[0]["confidence"])
     total, weights = own * trust, trust.clone()
-    for (motion, seen), frame, line in zip(_histories(frames), frames[1:], lines, strict=True):
-        there = torch.cat([_tensor(line), _tensor(frame["confidence"]), _signed(frame)], 1)
+    for (motion, seen), frame, earlier in zip(_histories(frames), frames[1:], lines, strict=True):
+        there = torch.cat([_tensor(earlier), _tensor(frame["confidence"]), _signed(frame)], 1)
         carried, _ = warp(there, motion)
         slid = (carried[:, 5:] - _signed(frames[0])).abs()
         weight = seen * carried[:, 4:5] * (1 - slid / SLIDE).clamp(0, 1)
         total += weight * carried[:, :4]
         weights += weight
-    # By the weights that were added, so that a line nothing was added to keeps every bit.
-    line = torch.where(weights > trust, total / weights.clamp(min=1e-6), own)
-    beauty = line + _tensor(layers["fill"]) * (1 - line[:, 3:])
-    found = {"line": line, "beauty": torch.where(weights > trust, beauty, _tensor(layers["beauty"]))}
-    return {**layers, **{name: values[0].half().numpy() for name, values in found.items()}}
-
-
-def lookback(position: int, frames: int, starts: Collection[int]) -> int:
-    """How many of the wanted `frames` before a position belong to its run: none before a start of `starts` or 0."""
-    run = max((start for start in starts if start <= position), default=0)
-    return min(frames, position - run)
-
-
-def check(names: Collection[str]) -> None:
-    """
-    Raises:
-        InputDataError: when a store's buffers do not allow a blend.
-    """
-    if missing := [name for name in MOTION if name not in names]:
-        raise InputDataError(
-            "blending goes along rendered motion", channel=", ".join(missing),
-            fix="Render motion vectors, or set `blend: 0` in shot.yaml.",
-        )  # fmt: skip
+    mean = total / weights.clamp(min=1e-6)
+    mean = torch.where(mean[:, 3:] >= MATTE_FLOOR, mean, 0.0)
+    mixed = weights > trust  # a pixel nothing was added to keeps every bit
+    line = torch.where(mixed, mean, own)
+    beauty = torch.where(mixed, over(line, _tensor(layers["fill"])), _tensor(layers["beauty"]))
+    return {**layers, "line": line[0].half().numpy(), "beauty": beauty[0].half().numpy()}
 
 
 def _histories(frames: Sequence[Frame]) -> list[tuple[Tensor, Tensor]]:

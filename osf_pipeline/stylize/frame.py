@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model.color import over
-from model.inputs import MARGIN, Guides, pack
+from model.inputs import MARGIN, Guides, pack, rest_without
 from model.stylizer import Line
 from model.stylizer import Stylizer as Network
 from model.trunk import STRIDE
@@ -141,8 +141,10 @@ class Stylizer:
             F.pad(x[:, :, near.rows, near.columns].to(self.device), edge, mode="replicate")
             for x in (color, contour, side, *([] if rest is None else [rest]))
         )
-        guides = Guides(contour, side > 0)
-        drawn = self.network.strokes(guides.distance, guides.side, known[0] if known else None, scale)
+        withheld = self.card.recipe.get("withhold", ())
+        guides = Guides(contour, side > 0).without(withheld)
+        place = rest_without(known[0], withheld) if known else None
+        drawn = self.network.strokes(guides.distance, guides.side, place, scale)
         inputs = pack(color, guides, drawn, self.card.stroke, scale)
         logits: Tensor = self.network(inputs.contiguous(memory_format=torch.channels_last))[
             :, :, halo:-halo, halo:-halo

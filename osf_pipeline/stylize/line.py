@@ -23,9 +23,6 @@ from osf_pipeline.color import decode_srgb
 from osf_pipeline.colorspaces.spaces import LINEAR_REC709, Space, convert
 from osf_pipeline.stylize.look import Look, PartLook
 
-TAPER = 4.0
-"""Pixels along which an inner contour that leaves the silhouette becomes one."""
-
 CROSSED = 1.5
 """Pixels nearer to a contour than it should be on the way across it, where a place belongs to another contour."""
 
@@ -74,7 +71,7 @@ class LineControls:
         opacity = self._values(lambda part: part.line.draw)
         occlusion = self._values(lambda part: part.occlusion)
         if (occlusion != 1).any():
-            opacity = opacity * (1 + (occlusion - 1) * inner_share(frame))
+            opacity = opacity * (1 + (occlusion - 1) * inner_share(frame, self.stroke))
         alpha = np.minimum(alpha * opacity, 1)
         ink = np.divide(line[:3], line[3], out=np.zeros_like(line[:3]), where=line[3] > 0)
         keep, override = self._override(space)
@@ -121,13 +118,18 @@ def stretched(line: np.ndarray, frame: Mapping[str, np.ndarray], factor: np.ndar
         return line
     away, nearest = ndimage.distance_transform_edt(~contour, return_indices=True)
     step = nearest - np.indices(away.shape)
-    # A contour lies between two pixels: half a pixel outside the owner's.
+    # A contour lies between two pixels, half a pixel outside the owner's.
     half = np.where(side, 0.5, -0.5)
     wanted = np.maximum((away + half) / factor - half, 0)
     offset = step * (1 - np.divide(wanted, away, out=np.ones_like(away), where=away > 0))
-    found = _sampled(np.concatenate([line, away[None].astype(np.float32)]), offset)
-    crossed = found[4] < wanted - CROSSED
-    kept = np.where(crossed, line * (wanted < stroke), found[:4])
+    # Neither side looks across: its own line alone is interpolated, by its own share.
+    beside = np.stack([side, ~side]).astype(np.float32)
+    planes = np.concatenate([*(np.concatenate([line * own, own[None]]) for own in beside), away[None]])
+    found = _sampled(planes.astype(np.float32), offset)
+    own = np.where(side, found[:5], found[5:10])
+    taken = np.divide(own[:4], own[4], out=line.copy(), where=own[4] > 0)
+    crossed = found[10] < wanted - CROSSED
+    kept = np.where(crossed, line * (wanted < stroke), taken)
     return np.where(away < CONTOUR_RANGE, kept, line).astype(np.float32)
 
 
@@ -166,8 +168,11 @@ def line_owner(frame: Mapping[str, np.ndarray]) -> np.ndarray:
     return np.where(side & (part > 0), part, part[rows, columns])
 
 
-def inner_share(frame: Mapping[str, np.ndarray]) -> np.ndarray:
-    """(y, x) float32: 1 by a contour before another surface, 0 by a silhouette, and a taper where they meet."""
+def inner_share(frame: Mapping[str, np.ndarray], taper: float) -> np.ndarray:
+    """(y, x) float32: how far the nearest contour is an inner one, where one surface hides another.
+
+    1 by such a contour, 0 by a silhouette, and between them on `taper` pixels around where they meet.
+    """
     seen = frame["object_id"][0] > 0 if "object_id" in frame else frame["color"][3] >= 0.5
     contour = frame["contour"][0].astype(np.float32)
     beside = ndimage.binary_dilation(~seen, np.ones((3, 3), bool))
@@ -175,7 +180,7 @@ def inner_share(frame: Mapping[str, np.ndarray]) -> np.ndarray:
     if not silhouette.any():
         return np.ones_like(contour)
     away = ndimage.distance_transform_edt(~silhouette).astype(np.float32)
-    return np.clip((away - contour - 1) / TAPER, 0, 1)
+    return np.clip((away - contour - 1) / np.float32(taper), 0, 1)
 
 
 def figure_scale(frame: Mapping[str, np.ndarray], keyframe_pixel: float, objects: Collection[int]) -> float:

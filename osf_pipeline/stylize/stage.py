@@ -6,11 +6,13 @@ Belongs here: which model draws which object under which look, the shard worker.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from osf_pipeline.config import ShotConfig
 from osf_pipeline.delivery.preview import thumbnail
 from osf_pipeline.errors import InputDataError, RequestError
 from osf_pipeline.execution import Execution, Json, Progress, executor
+from osf_pipeline.guidance.stage import run_starts
 from osf_pipeline.layout import Layout, join
 from osf_pipeline.results import StageResult
 from osf_pipeline.shots import FrameRange, shards
@@ -32,6 +35,7 @@ from osf_pipeline.store.schema import DATA, ArraySpec, StoreSpec, arrays
 from osf_pipeline.store.version import PREVIEW_FILE, Version, find, reopen, require, stored_files
 from osf_pipeline.store.writer import ShardWriter
 from osf_pipeline.stylize.look import EVERYTHING, Look, Row, look_of
+from osf_pipeline.stylize.timing import Film, Timing
 
 KIND = "stylized"
 STAGE_VERSION = 2
@@ -79,6 +83,9 @@ def stylize_shot(
     recipe: Json = {"styles": {str(i): style for i, style in styles.items()}}
     turned = {str(i): look.to_json() for i, look in looks.items() if not look.plain}
     recipe |= {"looks": turned} if turned else {}
+    timing = Timing.of(config, gbuffer.attributes["objects"], run_starts(gbuffer, config))
+    timing.check(gbuffer.names)
+    recipe |= {} if timing.plain else {"blend": timing.blend, "steps": timing.to_json()["steps"]}
     locked = any(look.locked for look in looks.values())
     weights = [f"{style} {model.sha256} {frame_key(_decisive(model.path, locked))}" for style, model in models.items()]
     version_id = identity(KIND, STAGE_VERSION, {"guidance": guidance.id, "gbuffer": gbuffer.id}, recipe, weights)
@@ -91,7 +98,7 @@ def stylize_shot(
         facts = {key: gbuffer.attributes[key] for key in ("window", "display_window", "pixel_aspect")}
         facts["color_space"] = store_space(gbuffer.attributes).attributes
         static = [recipe, weights, gbuffer.attributes["window"][:2], facts["color_space"]]
-        keys = [frame_key(KIND, STAGE_VERSION, static, *pair) for pair in zip(gbuffer.keys, guidance.keys, strict=True)]
+        keys = _keys(gbuffer, guidance, timing, static)
         bad = {"quarantined": list(gbuffer.quarantined), "held": list(gbuffer.held)}
 
         def conclude(attempt: str, commits: list[Json]) -> Conclusion:
@@ -99,7 +106,8 @@ def stylize_shot(
             write_bytes(join(attempt, PREVIEW_FILE), thumbnail(in_rec709(beauty, facts)))
             seconds = [s for c in commits for s in c["record"]["seconds"]]
             inputs = {"gbuffer": gbuffer.id, "guidance": guidance.id, "models": used}
-            return Conclusion(version_id, inputs, facts | {"looks": turned, "seconds": seconds, **bad})
+            shown = {"stepped": _stepped(timing, gbuffer.frames), "duplicated": _duplicated(commits)}
+            return Conclusion(version_id, inputs, facts | {"looks": turned, "seconds": seconds, **shown, **bad})
 
         plan = Plan(
             store=store,
@@ -111,6 +119,7 @@ def stylize_shot(
                 "guidance": [guidance.store, guidance.id],
                 "brushes": _brushes(styles, looks),
                 "models": {style: str(model.path) for style, model in models.items()},
+                "timing": timing.to_json(),
                 "origin": gbuffer.attributes["window"][:2],
                 "threads": execution.threads,
                 "device": "cuda" if execution.gpus else "cpu",
@@ -125,6 +134,18 @@ def stylize_shot(
         built = build(plan, executor(execution), progress)
         version = built.version
     return _result(shot, version, used, built, time.monotonic() - began)
+
+
+def _keys(gbuffer: Version, guidance: Version, timing: Timing, static: list[Any]) -> list[str]:
+    """Keys of frames: a frame's layers depend on it and, where the shot is blended or held, on some before it."""
+    pairs = list(zip(gbuffer.keys, guidance.keys, strict=True))
+    return [
+        frame_key(
+            KIND, STAGE_VERSION, [*static, *([] if timing.plain else timing.key(at))],
+            *(key for near in timing.needs(at) for key in pairs[near]),
+        )
+        for at in range(len(pairs))
+    ]  # fmt: skip
 
 
 def inputs(layout: Layout, shot: str) -> tuple[Version, Version]:
@@ -304,6 +325,7 @@ class StylizeWorker:
             [Brush(stylizers[b["style"]], Look.model_validate(b["look"]), tuple(b["objects"])) for b in job["brushes"]]
         )
         self.names = _read(job, self.gbuffer)
+        self.film = Film(Timing.from_json(job["timing"]), self._draw, self._pixels)
         self.origin = tuple(job["origin"])
         self.out = ShardWriter(job["attempt"])
 
@@ -313,9 +335,11 @@ class StylizeWorker:
         from model.weights import CARD, WEIGHTS
 
         gbuffer, guidance = (reopen(*job[name]) for name in ("gbuffer", "guidance"))
-        start, stop = shard["start"], shard["start"] + len(shard["frames"])
-        yield from ((gbuffer.store, path) for path in stored_files(gbuffer, _read(job, gbuffer), start, stop))
-        yield from ((guidance.store, path) for path in stored_files(guidance, GUIDES, start, stop))
+        timing, stop = Timing.from_json(job["timing"]), shard["start"] + len(shard["frames"])
+        start = min(near for at in range(shard["start"], stop) for near in timing.needs(at))
+        names = (*_read(job, gbuffer), *timing.buffers)
+        yield from ((gbuffer.store, path) for path in stored_files(gbuffer, names, start, stop))
+        yield from ((guidance.store, path) for path in stored_files(guidance, (*GUIDES, *timing.guides), start, stop))
         yield from ((folder, file) for folder in job["models"].values() for file in (WEIGHTS, CARD))
 
     def __call__(self, shard: Json) -> Json:
@@ -328,12 +352,37 @@ class StylizeWorker:
                     layers[name].append(buffer.empty(1, *self.gbuffer.shape)[0])
                 seconds.append(0.0)
                 continue
-            pixels = self.gbuffer.read(at, at + 1, self.names) | self.guidance.read(at, at + 1, GUIDES)
-            found = self.painter({name: values[0] for name, values in pixels.items()}, self.origin)
-            for name, values in found.items():
+            for name, values in self.film(at).items():
                 layers[name].append(values)
             seconds.append(round(time.perf_counter() - began, 4))
-        return self.out.write(shard, {n: np.stack(v) for n, v in layers.items()}, {"seconds": seconds})
+        pictures = [hashlib.sha256(beauty.tobytes()).hexdigest() for beauty in layers["beauty"]]
+        record = {"seconds": seconds, "pictures": pictures}
+        return self.out.write(shard, {n: np.stack(v) for n, v in layers.items()}, record)
+
+    def _draw(self, at: int) -> dict[str, np.ndarray]:
+        """Layers of the frame at a position by itself."""
+        return self.painter(self._pixels(at, (*self.names, *GUIDES)), self.origin)
+
+    def _pixels(self, at: int, names: Sequence[str]) -> dict[str, np.ndarray]:
+        """Some G-buffers and guides of the frame at a position."""
+        found: dict[str, np.ndarray] = {}
+        for version in (self.gbuffer, self.guidance):
+            mine = tuple(name for name in names if name in version.names)
+            found |= {name: values[0] for name, values in version.read(at, at + 1, mine).items()} if mine else {}
+        return found
+
+
+def _stepped(timing: Timing, frames: Sequence[int]) -> list[int]:
+    """Frames in which some object shows an earlier drawing."""
+    return [frame for at, frame in enumerate(frames) if set(timing.shown(at)) != {at}]
+
+
+def _duplicated(commits: Sequence[Json]) -> list[int]:
+    """Frames whose picture is that of the frame before, to the last bit."""
+    frames = [frame for commit in commits for frame in commit["frames"]]
+    # Shards of before pictures were told may have been taken over; each of their frames counts as a picture of its own.
+    pictures = [p for commit in commits for p in commit["record"].get("pictures", commit["frames"])]
+    return [frame for frame, (a, b) in zip(frames[1:], pairwise(pictures), strict=True) if a == b]
 
 
 def _read(job: Json, gbuffer: Version) -> tuple[str, ...]:

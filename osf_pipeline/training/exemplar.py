@@ -6,7 +6,7 @@ Belongs here: checking an exemplar, finding its limbs, measuring its drawn line.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from torch import Tensor
 from model.color import from_drawing, on_white, srgb_decode, straight
 from model.compositing import Figure, Limb, Sheet
 from model.contours import ContourRule, contours, estimate_pixel, rule_for
+from model.inputs import rest_without
 from model.strokes import Stroke, Strokes
 from osf_pipeline.colorspaces.spaces import LINEAR_REC709, Space
 from osf_pipeline.config import StyleConfig
@@ -153,10 +154,13 @@ def rest_box(exemplars: Sequence[PreparedExemplar]) -> tuple[tuple[float, ...], 
     return tuple(seen.amin(1).tolist()), tuple(seen.amax(1).tolist())
 
 
-def drawn_line(exemplars: Sequence[PreparedExemplar]) -> Strokes:
+def drawn_line(exemplars: Sequence[PreparedExemplar], withhold: Collection[str] = ()) -> Strokes:
     """The line of all drawings of a style, in pixels of the first."""
-    first = exemplars[0]
-    return Strokes.of([outline for e in exemplars for outline in e.outlines], first.rule.pixel)
+    outlines = [outline for e in exemplars for outline in e.outlines]
+    return Strokes.of(
+        [Stroke(o.values, rest_without(o.rest.T[None, :, None], withhold)[0, :, 0].T) for o in outlines],
+        exemplars[0].rule.pixel,
+    )
 
 
 def without_halo(target_B4HW: Tensor, halo: int) -> Tensor:

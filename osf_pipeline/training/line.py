@@ -16,7 +16,7 @@ from torch import Tensor
 
 from model.color import srgb_decode, srgb_encode, straight
 from model.compositing import Sheet
-from model.strokes import WIDEST, Stroke
+from model.strokes import NOWHERE, WIDEST, Stroke
 from osf_pipeline.drawing.outline import Outline, outlines
 
 INK_STEP = 0.15
@@ -137,7 +137,7 @@ def unrolled(sheet: Sheet, core: np.ndarray, profile: LineProfile) -> Iterator[S
         if not usable.any():
             continue
         values = np.concatenate([rgb, alpha[..., None]], 2)[_nearest_usable(usable)]
-        place = np.where(usable, rest[:, rows[y, x], columns[y, x]], np.inf).T
+        place = np.where(usable, rest[:, rows[y, x], columns[y, x]], NOWHERE).T
         yield Stroke(*(torch.from_numpy(np.ascontiguousarray(a, np.float32)) for a in (values, place)))
 
 

@@ -108,7 +108,7 @@ def _train(
 ) -> TrainResult:
     chosen = numerics(recipe, device)
     prepared = [prepare(exemplar, trim_halo=recipe.trim_halo) for exemplar in exemplars]
-    strokes = drawn_line(prepared)
+    strokes = drawn_line(prepared, recipe.withhold)
     pool = PatchPool(prepared, strokes, recipe)
     objective = _objective(recipe, chosen)
     torch.manual_seed(recipe.seed)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from model.compositing import Sheet, arrange
 from model.contours import Contours, contours
-from model.inputs import MARGIN, Guides, pack
+from model.inputs import MARGIN, Guides, pack, rest_without
 from model.strokes import Strokes
 from model.training_step import Batch
 from osf_pipeline.buffers import Tier
@@ -49,9 +49,9 @@ def contours_of(sheet: Sheet, exemplar: PreparedExemplar) -> Contours:
     return contours(sheet.depth, sheet.rest, sheet.normal, sheet.part, sheet.object, exemplar.rule)
 
 
-def plate(sheet: Sheet, found: Contours, drawn_14HW: Tensor, stroke: float) -> Plate:
+def plate(sheet: Sheet, found: Contours, guides: Guides, drawn_14HW: Tensor, stroke: float) -> Plate:
     """Pack the inputs of a sheet."""
-    inputs = pack(sheet.color, Guides(found.distance, found.side), drawn_14HW, stroke)
+    inputs = pack(sheet.color, guides, drawn_14HW, stroke)
     reach = int(stroke + MARGIN)
     empty = (sheet.part == 0).to(inputs.dtype)
     near_background = _within(empty, reach) > 0
@@ -98,8 +98,9 @@ class PatchPool:
 
     def pack(self, sheet: Sheet, found: Contours) -> Plate:
         """What a network of this recipe sees of a picture, and what it is to draw."""
-        rest = sheet.rest if self.recipe.tier is Tier.FULL else None
-        return plate(sheet, found, self.strokes(found.distance, found.side, rest), self.stroke)
+        guides = Guides(found.distance, found.side).without(self.recipe.withhold)
+        rest = rest_without(sheet.rest, self.recipe.withhold) if self.recipe.tier is Tier.FULL else None
+        return plate(sheet, found, guides, self.strokes(guides.distance, guides.side, rest), self.stroke)
 
     def batch(self, step: int) -> Batch:
         """The patches of one step."""

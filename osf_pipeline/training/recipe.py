@@ -33,6 +33,8 @@ class TrainRecipe(Strict):
         patience: held-out checks in a row without a new best after which training ends; 0 never ends it early.
         precision: of the convolutions; `auto` is bf16 where the hardware computes it (CUDA, AVX512-BF16, AMX).
         compile: torch.compile; `auto` only where it pays, long runs on CUDA.
+        withhold: guides that the network is not shown, in training or in drawing, to tell what they are worth; one that
+            it never sees changes nothing.
         losses, augmentations: registered ones by name, losses with their weights (`osf_pipeline.training.extensions`).
     """
 
@@ -56,5 +58,6 @@ class TrainRecipe(Strict):
     patience: int = Field(5, ge=0)
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     compile: Literal["auto", "on", "off"] = "auto"
+    withhold: tuple[Literal["contour", "rest_z", "revealed", "confidence"], ...] = ()
     losses: dict[str, float] = Field({})
     augmentations: tuple[str, ...] = ()

@@ -68,7 +68,9 @@ class Stages:
     def guide_shot(self, layout: Any, shot: str, execution: Any, progress: Any) -> StageResult:
         return self._result(layout, shot, "guidance")
 
-    def stylize_shot(self, layout: Any, shot: str, execution: Any, progress: Any, alias: str) -> StageResult:
+    def stylize_shot(
+        self, layout: Any, shot: str, execution: Any, progress: Any, alias: str, preset: str | None
+    ) -> StageResult:
         models = [{"style": "ink", "model": "osf-stylizer-ink", "version": self.version}]
         return self._result(layout, shot, "stylized", models=models)
 

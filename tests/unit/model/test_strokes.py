@@ -1,6 +1,6 @@
 import torch
 
-from model.strokes import Stroke, Strokes
+from model.strokes import NOWHERE, Stroke, Strokes
 
 REACH = 4
 
@@ -58,7 +58,7 @@ def test_a_frame_of_twice_the_scale_gets_the_stroke_twice_as_broad():
 
 def test_rows_that_may_not_be_taken_are_never_taken():
     stroke = ramp()
-    stroke.rest[:20] = torch.inf
+    stroke.rest[:20] = NOWHERE
     found = Strokes.of([stroke], pixel=1e9)(*field(), rest())
     assert found[0, 0, REACH].min() >= 0.5
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from osf_pipeline.evaluation.truth import FrameTruth
+from osf_pipeline.evaluation.truth import FrameTruth, thinned
 
 STROKE = 3
 
@@ -44,4 +44,7 @@ def box() -> Box:
     beauty[:3, line] = 0
     revealed = np.zeros_like(seen)
     revealed[16:80, 20:40] = True
-    return Box(FrameTruth(beauty, line.astype(np.float32), contour, occlusion, revealed), render, seen)
+    far = ~seen
+    far[16:80, 62:76] = True  # to the right of the inner line
+    line = line.astype(np.float32)
+    return Box(FrameTruth(beauty, line, contour, occlusion, *thinned(line), revealed, far), render, seen)

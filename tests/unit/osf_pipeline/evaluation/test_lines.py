@@ -2,15 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from osf_pipeline.evaluation.lines import (
-    LINE_COLOR,
-    distance_to,
-    drawn_mask,
-    layer_mask,
-    stroke_width,
-    thin,
-    tidy,
-)
+from osf_pipeline.evaluation.lines import GAP, along, distance_to, stroke_width, thin, tidy, trace
 
 Y, X = np.mgrid[:60, :70]
 EIGHT = np.ones((3, 3))
@@ -87,22 +79,6 @@ def test_tidy_closes_pinholes_only():
     assert topology(tidy(STROKES["ring"])) == (1, 2)
 
 
-def test_drawn_is_what_differs_visibly_from_the_render():
-    render = np.full((3, 60, 70), 0.5)
-    picture, faint = render.copy(), render.copy()
-    # Equal change in every channel: L2 is sqrt(3) of it.
-    picture[:, STROKES["bar"]] -= 1.01 * LINE_COLOR / np.sqrt(3)
-    faint[:, STROKES["bar"]] -= 0.99 * LINE_COLOR / np.sqrt(3)
-    np.testing.assert_array_equal(drawn_mask(picture, render), STROKES["bar"])
-    assert not drawn_mask(faint, render).any()
-    np.testing.assert_array_equal(drawn_mask(render, picture), STROKES["bar"])  # light lines count too
-
-
-def test_layer_is_drawn_where_it_is_more_than_half_opaque():
-    alpha = np.where(STROKES["bar"], 0.51, 0.5).astype(np.float32)
-    np.testing.assert_array_equal(layer_mask(alpha), STROKES["bar"])
-
-
 @pytest.mark.parametrize("width", [1, 3, 7])
 def test_stroke_width_is_in_pixels(width: int):
     mask = abs(X - 30) <= width // 2
@@ -123,3 +99,63 @@ def test_distance_is_euclidean_and_infinite_to_nothing():
     nothing = distance_to(np.zeros((4, 5), bool))
     assert nothing.dtype == np.float32
     assert np.isposinf(nothing).all()
+
+
+# --- Lines to a fraction of a pixel
+
+
+def stripe(angle: float, width: float, middle: float, samples: int = 16) -> np.ndarray:
+    """(60, 70) coverage of a straight stroke `middle` pixels beside (30, 34), its normal at an angle to the x axis."""
+    fine = (np.arange(-samples // 2, samples // 2) + 0.5) / samples
+    y, x = (Y[..., None, None] - 30 + fine[:, None]), (X[..., None, None] - 34 + fine)
+    beside = x * np.cos(angle) + y * np.sin(angle) - middle
+    return (np.abs(beside) <= width / 2).mean((-2, -1))
+
+
+@pytest.mark.parametrize("angle", [0, 0.2, 0.6, np.pi / 4, np.pi / 2, 2.5])
+@pytest.mark.parametrize("width", [1.5, 3.0, 5.5])
+@pytest.mark.parametrize("middle", [0.0, 0.3, 0.5])
+def test_the_middle_and_the_width_of_a_stroke_are_found_to_a_fraction_of_a_pixel(
+    angle: float, width: float, middle: float
+):
+    line = trace(stripe(angle, width, middle))
+    far = np.hypot(*(line.points - (30, 34)).T) < 20  # the picture cuts the stroke off at its border
+    across = np.array([np.sin(angle), np.cos(angle)])
+    beside = (line.points[far] - (30, 34)) @ across - middle
+    assert np.count_nonzero(far) >= 28
+    assert np.abs(beside).max() < 0.3
+    assert np.abs(beside.mean()) < 0.1
+    assert np.median(line.width[far]) == pytest.approx(width, abs=0.25)
+    assert (np.abs(line.normals[far] @ across) > 0.98).all()
+
+
+def test_half_opaque_decides_and_pinholes_do_not_move_the_middle():
+    faint = trace(0.49 * STROKES["bar"])
+    assert not faint.mask.any()
+    assert faint.points.shape == (0, 2)
+    ink = STROKES["bar"] * 1.0
+    ink[np.random.default_rng(1).random(ink.shape) > 0.93] = 0
+    line = trace(ink)
+    inner = abs(line.points[:, 0] - 30) < 15
+    assert np.abs(line.points[inner, 1] - 30).mean() < 0.2
+
+
+def test_values_are_averaged_along_the_line_only():
+    centre = np.zeros((60, 70), bool)
+    centre[10:50, 20] = centre[10:50, 50] = True
+    values = np.where(np.nonzero(centre)[1] == 20, 1.0, 5.0)
+    np.testing.assert_allclose(along(centre, values), values, atol=1e-6)
+    jagged = np.tile([0.0, 2.0], 40)[np.argsort(np.argsort(np.nonzero(centre)[1], kind="stable"))]
+    np.testing.assert_allclose(along(centre, jagged)[20:60], 1, atol=0.05)
+    two = along(centre, np.stack([values, -values]))
+    np.testing.assert_allclose(two, np.stack([values, -values]), atol=1e-6)
+
+
+def test_places_beside_a_line_and_where_it_is_interrupted():
+    line = trace(stripe(0, 3, 0.25))  # runs down the column 34.25
+    beside, nearest = line.across(np.array([[30, 34.25], [30.5, 35.0], [30, 33.0], [30, 36.5]]))
+    np.testing.assert_allclose(beside[:3], [0, 0.75, 1.25], atol=0.05)
+    assert np.isinf(beside[3])
+    np.testing.assert_allclose(line.points[nearest[0]], (30, 34.25), atol=0.05)
+    assert np.isinf(trace(np.zeros((60, 70))).across(np.array([[30, 34.0]]))[0]).all()
+    assert GAP == 1.5

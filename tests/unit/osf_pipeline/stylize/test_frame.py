@@ -12,6 +12,7 @@ from model.weights import Card
 from osf_pipeline.colorspaces.spaces import LINEAR_REC709, SPACES, Space, convert
 from osf_pipeline.errors import InputDataError
 from osf_pipeline.stylize.frame import MATTE_FLOOR, Stylizer
+from osf_pipeline.stylize.look import Look
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -218,3 +219,89 @@ def test_wrong_frames_are_refused(change, message):
     change(source)
     with pytest.raises(InputDataError, match=message):
         stylizer()(source)
+
+
+TURNED = Look.model_validate(
+    {
+        "strength": 0.8,
+        "occlusion": 0.5,
+        "line": {"width": 1.7, "lock": "character", "threshold": 0.4, "crispness": 3},
+        "parts": {2: {"strength": 0.3, "line": {"color": "#802010", "width": 0.6, "lock": "screen"}}},
+        "post": [
+            {"step": "sharpen"},
+            {"step": "match", "matrix": [[0.9, 0, 0, 0.1], [0, 1, 0, 0], [0, 0.2, 0.8, 0]]},
+            {"step": "match", "to": "fill", "amount": 0.5},
+            {"step": "smooth", "radius": 2},
+        ],
+    }
+)
+
+
+def posed(**size: int) -> dict[str, np.ndarray]:
+    """The frame with two parts and an object, drawn at about 1.2 times the keyframe's size."""
+    source = frame(**size)
+    seen = source["contour_side"]
+    part = seen.astype(np.uint16)
+    part[:, :, 60:] *= 2
+    y, x = np.mgrid[: seen.shape[1], : seen.shape[2]]
+    return source | {
+        "part_id": part,
+        "object_id": seen.astype(np.uint16),
+        "rest_position": (0.0083 * np.stack([x, y, 0 * x]) * seen).astype(np.float32),
+    }
+
+
+def test_an_empty_look_changes_no_bit():
+    plain, empty = stylizer()(frame()), stylizer()(frame(), look=Look())
+    for name in plain:
+        assert (plain[name].view(np.uint16) == empty[name].view(np.uint16)).all(), name
+
+
+@pytest.mark.parametrize("tile", [32, 64])
+def test_tiles_do_not_show_under_a_look(tile):
+    whole, tiled = stylizer()(posed(), look=TURNED), stylizer(tile)(posed(), look=TURNED)
+    assert (whole["line"] != stylizer()(posed())["line"]).any()
+    for name in whole:
+        assert (whole[name].view(np.uint16) == tiled[name].view(np.uint16)).all(), name
+
+
+def test_the_window_does_not_matter_under_a_look():
+    whole = stylizer()(posed(), look=TURNED)
+    rows, columns = slice(3, 117), slice(5, 131)
+    part = stylizer()(crop(posed(), rows, columns), origin=(5, 3), look=TURNED)
+    for name, values in crop(whole, rows, columns).items():
+        assert (values.view(np.uint16) == part[name].view(np.uint16)).all(), name
+
+
+def test_strength_mixes_the_styled_picture_with_the_render():
+    source = frame()
+    source["color"][:3] = source["color"][:3].clip(0, 2)
+    full, half, none = (stylizer()(source, look=Look(strength=s)) for s in (1, 0.25, 0))
+    mixed = 0.25 * full["beauty"].astype(np.float32) + 0.75 * source["color"].astype(np.float32)
+    np.testing.assert_allclose(half["beauty"], mixed, atol=2e-3)
+    np.testing.assert_allclose(half["line"], 0.25 * full["line"].astype(np.float32), atol=1e-3)
+    assert (none["beauty"].view(np.uint16) == source["color"].view(np.uint16)).all()
+    assert not none["line"].any()
+
+
+def test_beauty_is_line_over_fill_under_a_look():
+    source = posed()
+    source["color"][:3] = source["color"][:3].clip(0, 2)
+    layers = {k: v.astype(np.float32) for k, v in stylizer()(source, look=TURNED).items()}
+    assert np.abs(layers["fill"] - source["color"]).max() > 0.02
+    np.testing.assert_array_equal(layers["fill"][3], source["color"][3])
+    np.testing.assert_allclose(
+        layers["beauty"], layers["line"] + layers["fill"] * (1 - layers["line"][3:]), atol=4e-3, rtol=2e-3
+    )
+
+
+def test_at_strength_zero_even_a_changed_fill_is_the_render():
+    source = posed()
+    look = TURNED.model_copy(update={"strength": 0.0, "parts": {}})
+    layers = stylizer()(source, look=look)
+    np.testing.assert_allclose(layers["fill"].astype(np.float32), source["color"], atol=1e-2, rtol=2e-3)
+
+
+def test_a_look_says_what_it_reads():
+    with pytest.raises(InputDataError, match="part_id"):
+        stylizer()(frame(), look=TURNED)
