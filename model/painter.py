@@ -14,7 +14,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from model.color import on_white, srgb_decode
@@ -43,6 +43,8 @@ class Painter(Trunk):
     def __init__(self, width: int = 24, blocks: int = 4) -> None:
         super().__init__(len(INPUTS), 3, width, blocks)
         self.width, self.blocks = width, blocks
+        assert self.head.bias is not None
+        nn.init.zeros_(self.head.bias)
 
     def forward(self, x_B6HW: Tensor) -> Tensor:
         """(B, 3, H, W) straight display-encoded colour in 0..1; H and W multiples of 4."""

@@ -56,5 +56,10 @@ def inconsistency(go: Tensor, back: Tensor) -> Tensor:
 
     0 while the rule holds, 1 from twice its right-hand side on. Dimension 1 holds x and y; in the result its size is 1.
     """
+    return (inconsistency_ratio(go, back) - 1).clamp(0, 1)
+
+
+def inconsistency_ratio(go: Tensor, back: Tensor) -> Tensor:
+    """The left-hand side of the rule of `inconsistency` over its right-hand side."""
     allowed = 0.01 * (go.square().sum(1, keepdim=True) + back.square().sum(1, keepdim=True)) + 0.5
-    return ((go + back).square().sum(1, keepdim=True) / allowed - 1).clamp(0, 1)
+    return (go + back).square().sum(1, keepdim=True) / allowed

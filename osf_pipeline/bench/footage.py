@@ -19,7 +19,7 @@ from osf_pipeline.layout import exists, join
 from osf_pipeline.store.files import take, write_bytes
 
 KEPT = 4
-"""Frames held in memory: methods look at one and the one before."""
+"""Methods look at a frame and the one before."""
 
 
 class StoredFootage:
@@ -27,15 +27,16 @@ class StoredFootage:
 
     Args:
         flows: folder where estimated flow is kept, or None to estimate it anew each time.
+        kept: frames held in memory.
     """
 
-    def __init__(self, sequence: BenchSequence, flows: str | None = None) -> None:
+    def __init__(self, sequence: BenchSequence, flows: str | None = None, kept: int = KEPT) -> None:
         self.gbuffer, self.guidance = sequence.gbuffer, sequence.guidance
         self.frames = sequence.gbuffer.frames
         self.size = sequence.gbuffer.shape
         key = code.digest(["model.flow", "osf_pipeline.guidance.flow"])
         self.flows = join(flows, sequence.gbuffer.id, key) if flows else None
-        self._read = lru_cache(KEPT)(self._frame)
+        self._read = lru_cache(kept)(self._frame)
 
     def __getitem__(self, position: int) -> Mapping[str, np.ndarray]:
         return self._read(position)

@@ -21,7 +21,7 @@ from osf_pipeline.bench.method import Drawer, Footage, Method
 from osf_pipeline.bench.sequences import BenchSequence
 from osf_pipeline.evaluation.evaluate import Candidate, Evaluator, csv
 from osf_pipeline.evaluation.metrics import st_lpips
-from osf_pipeline.evaluation.truth import FrameTruth, read_truth
+from osf_pipeline.evaluation.truth import read_truth
 from osf_pipeline.execution import Progress
 from osf_pipeline.layout import join
 from osf_pipeline.store.files import take, write_bytes
@@ -121,42 +121,30 @@ def measure(
         perceptual_frames: frames, spread over the sequence, whose perceptual distance is measured.
     """
     footage = StoredFootage(sequence, flows)
-    perceptual = st_lpips()
-    evaluators = {key: Evaluator(perceptual=perceptual, parts=sequence.parts) for key in entries}
+    evaluator = Evaluator(perceptual=st_lpips(), parts=sequence.parts)
     scenes = {key: Scene.of(entry, sequence, styles) for key, entry in entries.items()}
     wanted = [(i, number) for i, number in enumerate(footage.frames) if number in sequence.truth]
     stride = -(-len(wanted) // perceptual_frames)
     for done, (position, number) in enumerate(wanted, 1):
-        truth = read_truth(sequence.truth[number])
-        for key, scene in scenes.items():
-            _add(evaluators[key], truth, footage, position, scene(footage, position), done % stride == 0)
+        frame = footage[position]
+        evaluator.add(
+            number,
+            read_truth(sequence.truth[number]),
+            frame["color"],
+            {key: scene(footage, position) for key, scene in scenes.items()},
+            revealed=frame["revealed"][0].astype(np.float32),
+            part_id=frame["part_id"][0] if "part_id" in frame else None,
+            motion=frame.get("motion"),
+            motion_valid=frame["motion_valid"][0] if "motion_valid" in frame else None,
+            perceptual=done % stride == 0,
+        )
         if progress:
             progress(done, len(wanted), f"measuring {sequence.shot}")
-    for key, evaluator in evaluators.items():
-        for name, table in ((CURVES, evaluator.curves()), (TABLE, evaluator.table())):  # the table comes last
-            write_bytes(join(folder, key, name), csv(table.drop(columns="method")).encode())
-
-
-def _add(
-    evaluator: Evaluator,
-    truth: FrameTruth,
-    footage: StoredFootage,
-    position: int,
-    candidate: Candidate,
-    perceptual: bool,
-) -> None:
-    frame = footage[position]
-    evaluator.add(
-        footage.frames[position],
-        truth,
-        frame["color"],
-        {"": candidate},
-        revealed=frame["revealed"][0].astype(np.float32),
-        part_id=frame["part_id"][0] if "part_id" in frame else None,
-        motion=frame.get("motion"),
-        motion_valid=frame["motion_valid"][0] if "motion_valid" in frame else None,
-        perceptual=perceptual,
-    )
+    table, curves = evaluator.table(), evaluator.curves()
+    for key in entries:
+        for name, rows in ((CURVES, curves), (TABLE, table)):  # the table comes last
+            mine = rows[rows["method"] == key].drop(columns="method")
+            write_bytes(join(folder, key, name), csv(mine).encode())
 
 
 def _read(url: str) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from model.weights import Card
 from osf_pipeline.bench.method import Budget, Drawer, Fit, Footage, Log
 from osf_pipeline.evaluation.evaluate import Candidate
 from osf_pipeline.stylize.frame import Stylizer
+from osf_pipeline.stylize.look import Look
 from osf_pipeline.training.exemplar import ExemplarData
 from osf_pipeline.training.loop import train
 from osf_pipeline.training.recipe import TrainRecipe
@@ -32,15 +33,17 @@ PROBE_STEPS = 16
 
 @dataclass(frozen=True)
 class Ours:
-    """The single-run stylizer; see `method.Method`.
+    """The single-run stylizer, or a variant of it; see `method.Method`.
 
     Attributes:
-        recipe: keys of `TrainRecipe` that differ from its defaults.
+        recipe: keys of `TrainRecipe` that differ from its defaults; `withhold` leaves out guides.
+        look: what an artist turns after training.
     """
 
     name: str = OURS
     meaning: str = "the single-run stylizer of this project"
     recipe: Mapping[str, Any] = field(default_factory=dict)
+    look: Look = field(default_factory=Look)
 
     def fit(self, exemplars: Sequence[ExemplarData], budget: Budget, log: Log | None = None) -> Fit:
         began = time.monotonic()
@@ -52,25 +55,27 @@ class Ours:
         found = train(exemplars, recipe, on_step=log)
         # Batch counters are training state; what is drawn does not depend on them.
         state = {k: v for k, v in found.model.state_dict().items() if not k.endswith("num_batches_tracked")}
+        # Of the card only what decides how the weights draw: equal weights are told by equal fits.
+        card = replace(found.card, recipe={}, seed=0, versions={}, metrics={})
         return Fit(
             state,
             {
-                "card": found.card.to_json(),
-                "steps": recipe.steps,
+                "card": card.to_json(),
+                "steps": int(found.history[-1]["step"]),
                 "seconds": time.monotonic() - began,
                 "parameters": sum(p.numel() for p in found.model.parameters()),
             },
         )
 
     def drawer(self, exemplars: Sequence[ExemplarData], fit: Fit) -> Drawer:
-        card = Card.from_json(dict(fit.facts["card"]))
+        card = replace(Card.from_json(dict(fit.facts["card"])), recipe=dict(self.recipe))
         network = Network(card.architecture)
         counters = {k: v for k, v in network.state_dict().items() if k.endswith("num_batches_tracked")}
         network.load_state_dict({**fit.tensors, **counters})
         stylizer = Stylizer(network.eval(), card)
 
         def draw(footage: Footage, position: int) -> Candidate:
-            layers = stylizer(footage[position])
+            layers = stylizer(footage[position], look=self.look)
             return Candidate(layers["beauty"], layers["line"][3].astype(np.float32))
 
         return draw

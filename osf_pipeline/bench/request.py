@@ -28,6 +28,7 @@ class BenchRequest(Strict):
         folders: folders of sequences to be measured beside it.
         equal_time: compare at equal wall time of learning as well: every method gets the seconds that ours took.
         perceptual_frames: frames of each sequence, spread over it, whose ST-LPIPS is measured.
+        cost_size: side of the frame whose time and memory are measured.
         threads: of learning and drawing.
         claims: False for a run that is too small to conclude anything from.
     """
@@ -39,6 +40,7 @@ class BenchRequest(Strict):
     folders: tuple[str, ...] = ()
     equal_time: bool = False
     perceptual_frames: int = Field(24, ge=1)
+    cost_size: int = Field(512, ge=64)
     threads: int = Field(2, ge=1)
     claims: bool = True
 
@@ -69,5 +71,6 @@ QUICK = BenchRequest(
     steps=60,
     generated=GenerateRequest(split="test", sequences=3, characters=2, frames=8, width=256, height=256),
     perceptual_frames=4,
+    cost_size=256,
     claims=False,
 )

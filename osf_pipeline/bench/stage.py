@@ -1,76 +1,110 @@
-"""The benchmark stage: sequences, fits, measurements, tables.
+"""The benchmark stage: sequences, fits, measurements, tables, pictures.
 
-Belongs here: the order of things, the folders. Does not: any of them in detail.
+Belongs here: the order of things, and what is written. Does not: any of them in detail.
 
-Everything lies under `root/benchmark/`: fits, estimated flow and measurements by their own identities in `cache/`, so
-that a killed run continues and two runs share what they have in common; `<id>/` holds one run's tables and pictures.
+`root/benchmark/<id>/` holds one run: `results.csv` (every sequence, seed, method, region and metric), `summary.csv`
+(centres, intervals, differences), `summary.json` (the figures of the last line), `benchmark.md`, `bars_*.png` and
+`worst.png`.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 import pandas as pd
 
 from osf_pipeline.bench.catalogue import chosen
-from osf_pipeline.bench.fits import KeptFit, Style, learn
-from osf_pipeline.bench.measure import Entry, measure, measured
-from osf_pipeline.bench.method import Budget, Log, Method
+from osf_pipeline.bench.cost import Cost, cost
+from osf_pipeline.bench.crops import sheet, worst
+from osf_pipeline.bench.fits import Style
+from osf_pipeline.bench.measure import Scene
+from osf_pipeline.bench.method import Method
 from osf_pipeline.bench.ours import OURS
-from osf_pipeline.bench.request import BenchRequest, Comparison
+from osf_pipeline.bench.plots import bars
+from osf_pipeline.bench.report import BAND, figures, markdown, of
+from osf_pipeline.bench.request import BenchRequest
+from osf_pipeline.bench.runs import FOLDER, Cache, Run, learn_all, learn_in_time, measure_all, tables
 from osf_pipeline.bench.sequences import BenchSequence, generated, in_folder
 from osf_pipeline.bench.statistics import summarize
 from osf_pipeline.errors import RequestError
-from osf_pipeline.evaluation.evaluate import csv, markdown
+from osf_pipeline.evaluation.evaluate import csv
 from osf_pipeline.execution import Execution, Progress
 from osf_pipeline.layout import Layout, join
-from osf_pipeline.store.files import write_bytes, write_json
+from osf_pipeline.store.files import read_json, take, write_bytes, write_json
 from osf_pipeline.store.identity import identity
 
 KIND = "benchmark"
 STAGE_VERSION = 1
-FOLDER = "benchmark"
-RESULT = ["comparison", "set", "sequence", "method", "seed", "region", "metric", "value", "frames", "pixels"]
+"""Raised when equal measurements make another report."""
+RECORD, REPORT, RESULTS, SUMMARY, WORST = "summary.json", "benchmark.md", "results.csv", "summary.csv", "worst.png"
+WORST_METRICS, WORST_COUNT = ("st_lpips", "contour_f1", "ciede2000"), 2
+"""Metrics whose worst frames are shown, and how many of each."""
 
 
 @dataclass(frozen=True)
-class Run:
-    """One method with one seed, and what it has learnt of each style."""
+class BenchResult:
+    """A finished benchmark, or ablation.
 
-    comparison: Comparison
-    method: Method
-    seed: int
-    fits: Mapping[str, KeptFit]
+    Attributes:
+        id: identity of the run.
+        url: its folder.
+        markdown: the report.
+        figures: method to region to metric to value; `cost` stands beside the regions.
+        preview_png: bars of the occlusion band.
+        reused: nothing had to be done.
+    """
 
-    @property
-    def entry(self) -> Entry:
-        return Entry(self.method, self.fits)
-
-
-@dataclass(frozen=True)
-class Cache:
-    """Where results of one kind are kept by their identity."""
-
-    root: str
-
-    @property
-    def fits(self) -> str:
-        return join(self.root, "fits")
-
-    @property
-    def flows(self) -> str:
-        return join(self.root, "flow")
-
-    @property
-    def measured(self) -> str:
-        return join(self.root, "measured")
+    id: str
+    url: str
+    markdown: str
+    figures: dict[str, Any]
+    preview_png: bytes
+    reused: bool
+    seconds: float
 
 
-def cache_of(layout: Layout) -> Cache:
-    return Cache(join(layout.root, FOLDER, "cache"))
+def bench(
+    layout: Layout, request: BenchRequest, execution: Execution | None = None, progress: Progress | None = None
+) -> BenchResult:
+    """Run the benchmark, or what is left of it; the same request on the same code again does no work.
+
+    Raises:
+        RequestError: for an unknown method, or when there is nothing to measure on.
+        RequestError, InputDataError: as the stages that make the sequences.
+    """
+    began = time.monotonic()
+    execution = execution or Execution(threads=request.threads)
+    methods = chosen(request.methods)
+    sequences = sequences_of(layout, request, execution, progress)
+    styles = styles_of(layout, sequences)
+    cache = Cache.of(layout)
+    runs = learn_all(cache, methods, styles, request.budgets(), progress)
+    if request.equal_time:
+        others = [method for method in methods if method.name != OURS]
+        for run, budget in zip(runs[: request.seeds], request.budgets(), strict=True):
+            runs += learn_in_time(cache, others, styles, run, budget, progress)
+    costs = {m.name: cost(layout, cache.root, m, request.cost_size, request.threads) for m in methods}
+    keys = [run.entry.key(sequence, request.perceptual_frames) for sequence in sequences for run in runs]
+    paid = {name: vars(found) for name, found in costs.items()}
+    made = identity(KIND, STAGE_VERSION, {"measured": keys, "cost": paid}, request.model_dump(mode="json"))
+    url = join(layout.root, FOLDER, made)
+    known = read_json(join(url, RECORD))
+    if known is None:
+        results = measure_all(cache, sequences, runs, styles, request.perceptual_frames, progress)
+        known = _write(url, results, methods, costs, runs, request)
+        write_bytes(join(url, WORST), _worst(cache, sequences, runs, styles, request.perceptual_frames))
+        write_json(join(url, RECORD), known)
+        reused = False
+    else:
+        reused = True
+    return BenchResult(
+        made, url, take(join(url, REPORT)).decode(), known, take(join(url, _bars("equal steps", sequences[0].group))),
+        reused, time.monotonic() - began,
+    )  # fmt: skip
 
 
 def sequences_of(
@@ -90,152 +124,54 @@ def sequences_of(
     return found
 
 
-def learn_all(
-    cache: Cache,
+def styles_of(layout: Layout, sequences: Sequence[BenchSequence]) -> dict[str, Style]:
+    """Every style that the sequences are drawn in."""
+    names = sorted({style for sequence in sequences for style in sequence.styles.values()})
+    return {name: Style.read(layout, name) for name in names}
+
+
+def _write(
+    url: str,
+    results: pd.DataFrame,
     methods: Sequence[Method],
-    styles: Mapping[str, Style],
-    budgets: Sequence[Budget],
-    comparison: Comparison = "equal steps",
-    progress: Progress | None = None,
-) -> list[Run]:
-    """Every method on every style with every budget; what is kept is not learnt again."""
-    runs, done, total = [], 0, len(methods) * len(budgets) * len(styles)
-    for method in methods:
-        for budget in budgets:
-            fits = {}
-            for name, style in styles.items():
-                text = f"learning {name}, {method.name}, seed {budget.seed}"
-                if progress:
-                    progress(done, total, text)
-                fits[name] = learn(cache.fits, style, method, budget, _log(progress, budget, text))
-                done += 1
-            runs.append(Run(comparison, method, budget.seed, fits))
-    if progress:
-        progress(done, total, "learning")
-    return runs
-
-
-def _log(progress: Progress | None, budget: Budget, text: str) -> Log:
-    def log(step: int, values: Mapping[str, float]) -> None:
-        if progress:
-            progress(min(step, budget.steps - 1), budget.steps, text)
-
-    return log
-
-
-def equal_time(
-    cache: Cache,
-    methods: Sequence[Method],
-    styles: Mapping[str, Style],
-    first: Sequence[Run],
+    costs: Mapping[str, Cost],
+    runs: Sequence[Run],
     request: BenchRequest,
-    progress: Progress | None = None,
-) -> list[Run]:
-    """The other methods, each with the seconds that ours took for the same style and seed."""
-    runs = [replace(run, comparison="equal time") for run in first if run.method.name == OURS]
-    for ours in list(runs):
-        for method in methods:
-            if method.name == OURS:
-                continue
-            fits = {}
-            for name, style in styles.items():
-                budget = Budget(request.steps, ours.fits[name].seconds, ours.seed, request.threads)
-                text = f"learning {name}, {method.name}, seed {ours.seed}, {ours.fits[name].seconds:.0f} s"
-                fits[name] = learn(cache.fits, style, method, budget, _log(progress, budget, text))
-            runs.append(Run("equal time", method, ours.seed, fits))
-    return runs
+) -> dict[str, Any]:
+    """Tables and plots."""
+    summary = summarize(results)
+    learning = {
+        method.name: round(median(r.seconds for r in runs if r.method is method and r.comparison == "equal steps"), 1)
+        for method in methods
+    }
+    write_bytes(join(url, RESULTS), csv(results).encode())
+    write_bytes(join(url, SUMMARY), csv(summary).encode())
+    text = markdown(summary, methods, costs, learning, title="Occlusion benchmark", claims=request.claims)
+    write_bytes(join(url, REPORT), text.encode())
+    for comparison, group in dict.fromkeys(zip(summary["comparison"], summary["set"], strict=True)):
+        write_bytes(join(url, _bars(comparison, group)), bars(of(summary, comparison, group), BAND, methods[0].name))
+    return figures(summary, costs, learning)
 
 
-def measure_all(
+def _bars(comparison: str, group: str) -> str:
+    return f"bars_{comparison.replace(' ', '_')}_{group}.png"
+
+
+def _worst(
     cache: Cache,
     sequences: Sequence[BenchSequence],
     runs: Sequence[Run],
     styles: Mapping[str, Style],
     perceptual_frames: int,
-    progress: Progress | None = None,
-) -> pd.DataFrame:
-    """Every run on every sequence: the tidy table of `RESULT`."""
-    rows = []
-    for sequence in sequences:
-        keys = [run.entry.key(sequence, perceptual_frames) for run in runs]
-        entries = {key: run.entry for key, run in zip(keys, runs, strict=True)}
-        left = {key: entry for key, entry in entries.items() if measured(cache.measured, key) is None}
-        if left:
-            measure(
-                cache.measured, sequence, left, styles,
-                flows=cache.flows, perceptual_frames=perceptual_frames, progress=progress,
-            )  # fmt: skip
-        for key, run in zip(keys, runs, strict=True):
-            found = measured(cache.measured, key)
-            assert found is not None
-            rows.append(
-                found[0].assign(
-                    comparison=run.comparison, set=sequence.group, sequence=sequence.shot, method=run.method.name,
-                    seed=run.seed,
-                )
-            )  # fmt: skip
-    return pd.concat(rows, ignore_index=True)[RESULT]
-
-
-@dataclass(frozen=True)
-class BenchResult:
-    """A finished benchmark.
-
-    Attributes:
-        id: identity of the run; url: its folder.
-        markdown: the headline table.
-        figures: method to region to metric to value, with the method's work beside its regions.
-    """
-
-    id: str
-    url: str
-    results: pd.DataFrame
-    summary: pd.DataFrame
-    markdown: str
-    figures: dict[str, Any]
-    seconds: float
-
-
-def bench(
-    layout: Layout, request: BenchRequest, execution: Execution | None = None, progress: Progress | None = None
-) -> BenchResult:
-    """Run the benchmark, or what is left of it.
-
-    Raises:
-        RequestError: for an unknown method, or when there is nothing to measure on.
-        RequestError, InputDataError: as the stages that make the sequences.
-    """
-    began = time.monotonic()
-    execution = execution or Execution(threads=request.threads)
-    methods = chosen(request.methods)
-    sequences = sequences_of(layout, request, execution, progress)
-    names = sorted({style for sequence in sequences for style in sequence.styles.values()})
-    styles = {name: Style.read(layout, name) for name in names}
-    cache = cache_of(layout)
-    runs = learn_all(cache, methods, styles, request.budgets(), progress=progress)
-    if request.equal_time:
-        runs += equal_time(cache, methods, styles, runs, request, progress)
-    results = measure_all(cache, sequences, runs, styles, request.perceptual_frames, progress)
-    summary = summarize(results)
-    made = identity(KIND, STAGE_VERSION, csv(results), request.model_dump(mode="json"))
-    url = join(layout.root, FOLDER, made)
-    write_bytes(join(url, "results.csv"), csv(results).encode())
-    write_bytes(join(url, "summary.csv"), csv(summary).encode())
-    figures = _figures(summary)
-    write_json(join(url, "summary.json"), figures)
-    main = summary[summary["region"].isin(["all", "occlusion band"])]
-    shown = main.assign(value=main["median"], frames=main["sequences"], pixels=1)
-    text = "\n".join(
-        f"## {comparison}, {group}\n\n{markdown(rows)}"
-        for (comparison, group), rows in shown.groupby(["comparison", "set"])
-    )
-    return BenchResult(made, url, results, summary, text, figures, time.monotonic() - began)
-
-
-def _figures(summary: pd.DataFrame) -> dict[str, Any]:
-    """Medians at equal steps on the first set: method to region to metric to value."""
-    first = summary[(summary["comparison"] == "equal steps") & (summary["set"] == summary["set"].iloc[0])]
-    found: dict[str, Any] = {}
-    for row in first.dropna(subset="median").itertuples():
-        found.setdefault(row.method, {}).setdefault(row.region, {})[row.metric] = round(float(row.median), 5)
-    return found
+) -> bytes:
+    """The frames on which the first method fares worst, as every method draws them; first seed, equal steps."""
+    first = [run for run in runs if run.seed == runs[0].seed and run.comparison == runs[0].comparison]
+    curves = {s.shot: tables(cache, s, first[0], perceptual_frames)[1] for s in sequences}
+    found = worst(curves, WORST_METRICS, BAND, WORST_COUNT)
+    needed = {item.sequence for item in found}
+    by_name = {s.shot: s for s in sequences if s.shot in needed}
+    scenes = {
+        shot: {run.method.name: Scene.of(run.entry, sequence, styles) for run in first}
+        for shot, sequence in by_name.items()
+    }
+    return sheet(found, by_name, scenes, cache.flows)

@@ -68,5 +68,6 @@ def occlusion(
         )
         result = bench(project(root, home), request, progress=progress_lines())
         typer.echo(result.markdown)
-        typer.echo(f"benchmark  {result.id}  [{result.seconds:.1f} s]  {result.url}")
+        done = "reused" if result.reused else f"{result.seconds:.1f} s"
+        typer.echo(f"benchmark  {result.id}  [{done}]  {result.url}")
         typer.echo(json.dumps(result.figures))

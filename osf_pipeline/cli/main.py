@@ -27,6 +27,7 @@ from osf_pipeline.cli import (
     sample,
     stylize,
     train,
+    train_occlusion,
     validate,
 )
 
@@ -46,6 +47,7 @@ for verb in (
     validate,
     guide,
     train,
+    train_occlusion,
     stylize,
     crossover,
     deliver,
@@ -59,7 +61,7 @@ for verb in (
     generate,
     doctor,
 ):
-    app.command(verb.__name__.rsplit(".", 1)[-1])(verb.command)
+    app.command(verb.__name__.rsplit(".", 1)[-1].replace("_", "-"))(verb.command)
 
 
 def main() -> None:

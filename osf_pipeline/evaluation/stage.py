@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 import fsspec
@@ -180,18 +181,27 @@ def _review(
 
 
 def truth_files(layout: Layout, shot: str, config: ShotConfig, version: Version) -> dict[int, str]:
-    """Frame number to truth file; empty when the shot has none. Frames that were left out or held are not measured."""
+    """Frame number to truth file; empty when the shot has none.
+
+    Frames that were left out or held are not measured, and neither are those in which an earlier drawing is shown: the
+    truth is of the pose that would have been drawn.
+    """
     if config.reference is not None:
         found = find_sequence(layout.renders(shot), config.reference, config.frames).urls
     else:
         fs, folder = fsspec.core.url_to_fs(layout.truth(shot))
         found = find_sequence(layout.truth(shot), f"{shot}.####.exr", config.frames).urls if fs.exists(folder) else {}
-    return {frame: url for frame, url in found.items() if frame not in {*version.quarantined, *version.held}}
+    unlike = {*version.quarantined, *version.held, *version.stepped}
+    return {frame: url for frame, url in found.items() if frame not in unlike}
 
 
 def _set_aside(version: Version) -> dict[str, tuple[int, ...]]:
-    """Frames whose source is bad, by what was done about it."""
-    return {"left out, bad source": version.quarantined, "held, bad source": version.held}
+    """Frames that do not show their own drawing, by why."""
+    return {
+        "left out, bad source": version.quarantined,
+        "held, bad source": version.held,
+        "on steps, earlier drawing shown": version.stepped,
+    }
 
 
 def _describe(truths: Mapping[int, str]) -> str:
@@ -220,6 +230,8 @@ def _evaluate(
     lookup = _texture_lookup(layout, next(iter(version.record["inputs"]["models"])))
     evaluator = Evaluator(perceptual=st_lpips(), parts=config.parts)
     wanted = [(i, frame) for i, frame in enumerate(version.frames) if frame in truths]
+    # A picture shown twice is steady by itself, and the frames around one that is not measured are no neighbours.
+    linked = {i for (before, _), (i, frame) in pairwise(wanted) if i == before + 1 and frame not in version.duplicated}
     stride = -(-len(wanted) // PERCEPTUAL_FRAMES)
     for done, (i, frame) in enumerate(wanted, 1):
         layers = _frame(version, i, ("beauty", "line"))
@@ -237,7 +249,7 @@ def _evaluate(
             candidates,
             revealed=_frame(guidance, i, ("revealed",))["revealed"][0].astype(np.float32),
             part_id=seen["part_id"][0] if "part_id" in seen else None,
-            motion=seen.get("motion"),
+            motion=seen.get("motion") if i in linked else None,
             motion_valid=seen["motion_valid"][0] if "motion_valid" in seen else None,
             perceptual=done % stride == 0,
         )

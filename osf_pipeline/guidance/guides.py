@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from model.occlusion import Motion, Surface, confidence, hidden, unreached
 from osf_pipeline.buffers import GUIDANCE
 from osf_pipeline.errors import InputDataError
 from osf_pipeline.guidance.flow import FlowEstimator, total_variation_flow
+from osf_pipeline.occlusion.estimators import OcclusionEstimator
 
 Buffers = Mapping[str, np.ndarray]
 Box = tuple[slice, slice]
@@ -33,20 +35,31 @@ REPAIRED = 2
 MARGIN = int(CONTOUR_RANGE) + 2
 """Pixels around the subject beyond which every guide has its background value."""
 
+HIDDEN = ("revealed", "hidden_next")
+"""Guides that tell what a neighbouring frame hides."""
 
-def sources(names: Collection[str]) -> dict[str, str]:
-    """What each guide will be made from, given the buffers at hand: `rendered`, `estimated` or `none`."""
+
+def sources(names: Collection[str], *, estimated: bool = False, maps: Collection[str] = ()) -> dict[str, str]:
+    """What each guide will be made from: `rendered`, `estimated`, `given` or `none`.
+
+    Args:
+        names: of the buffers at hand.
+        estimated: an occlusion estimator is used.
+        maps: guides the user gives.
+    """
     exact = set(GEOMETRY) <= set(names)
     rendered = "motion" in names
     next_known = not rendered or exact or "motion_next" in names
-    motion = "rendered" if rendered else "estimated"
+    motion = "rendered" if rendered and not estimated else "estimated"
+    hidden = {"revealed": motion, "hidden_next": motion if next_known or estimated else "none"}
+    if maps:
+        hidden = {name: "given" if name in maps else "none" for name in HIDDEN}
     return {
         "contour": "rendered" if exact else "estimated",
         "contour_side": "rendered" if exact else "estimated",
         "crease": "rendered" if exact else "none",
-        "revealed": motion,
-        "hidden_next": motion if next_known else "none",
-        "confidence": "rendered" if exact else "estimated",
+        **hidden,
+        "confidence": "rendered" if exact and not estimated else "estimated",
     }
 
 
@@ -58,6 +71,8 @@ def guides(
     *,
     starts: Collection[int] = (),
     flow: FlowEstimator = total_variation_flow,
+    occlusion: OcclusionEstimator | None = None,
+    maps: Buffers = MappingProxyType({}),
 ) -> dict[str, np.ndarray]:
     """Guidance of a shard, frame by frame; a frame's guides depend on it and its two neighbours alone.
 
@@ -67,7 +82,11 @@ def guides(
         before, after: the neighbouring frame with the same buffers, one frame each; None at the ends of a shot.
         rule: of the shot; may be None without geometry.
         starts: positions in `frames` that follow a cut (its length for `after`); nothing is compared across.
-        flow: estimates motion where the buffers hold none.
+        flow: estimates motion where the buffers hold none, and always for `occlusion`.
+        occlusion: tells from the pictures and the flow between them what a neighbour hides; by default geometry does,
+            or without it the consistency of the motions.
+        maps: the user's own, (frame, 1, y, x) in 0..1, instead: `revealed`, perhaps `hidden_next`. Nothing else is said
+            about either; both stay 0 where no neighbour is compared with.
 
     Returns:
         The arrays named and typed by `buffers.GUIDANCE`, of the frames' height and width.
@@ -89,14 +108,16 @@ def guides(
         past = None
         for t in range(count + 1):
             here = window.frame(t)
-            link = None if t in cuts else _link(window.frame(t - 1), here, flow)
+            link = None if t in cuts else _link(window.frame(t - 1), here, flow, always=occlusion is not None)
             if t > 0:
                 now = window.frame(t - 1)
                 assert now is not None
                 trio = (window.frame(t - 2) if past else None, now, here if link else None)
-                box = _subject([frame for frame in trio if frame], (height, width), exact=_exact(frames))
+                exact = _exact(frames) and occlusion is None
+                box = _subject([frame for frame in trio if frame], (height, width), exact=exact)
                 if box:
-                    for name, values in _frame_guides(trio, past, link, box, rule).items():
+                    given = {name: array[t - 1] for name, array in maps.items()}
+                    for name, values in _frame_guides(trio, past, link, box, rule, occlusion, given).items():
                         found[name][t - 1][..., box[0], box[1]] = values
             past = link
     return found
@@ -115,6 +136,14 @@ class _Link:
     back_valid: np.ndarray
     forth: np.ndarray | None
     forth_valid: np.ndarray | None
+
+    def to_earlier(self, box: Box) -> Motion:
+        return Motion(_tensor(-self.back, box), _tensor(self.back_valid, box))
+
+    def to_later(self, box: Box) -> Motion | None:
+        if self.forth is None or self.forth_valid is None:
+            return None
+        return Motion(_tensor(self.forth, box), _tensor(self.forth_valid, box))
 
 
 class _Window:
@@ -141,10 +170,14 @@ def _seen(frame: Buffers) -> np.ndarray:
     return np.isfinite(frame["depth"]) if _exact(frame) else frame["color"][3:] >= 0.5
 
 
-def _link(earlier: Buffers | None, later: Buffers | None, flow: FlowEstimator) -> _Link | None:
+def _link(earlier: Buffers | None, later: Buffers | None, flow: FlowEstimator, *, always: bool) -> _Link | None:
+    """
+    Args:
+        always: estimate the motion even where the renderer gave it.
+    """
     if earlier is None or later is None:
         return None
-    if "motion" not in later:
+    if always or "motion" not in later:
         back = flow(earlier["color"], later["color"])
         return _Link(back, _seen(later), -flow(later["color"], earlier["color"]), _seen(earlier))
     valid = later["motion_valid"] > 0 if "motion_valid" in later else _seen(later)
@@ -177,6 +210,8 @@ def _frame_guides(
     future: _Link | None,
     box: Box,
     rule: ContourRule | None,
+    occlusion: OcclusionEstimator | None,
+    given: Buffers,
 ) -> dict[str, np.ndarray]:
     """Guides of the middle frame, inside the box."""
     previous, now, following = trio
@@ -186,14 +221,23 @@ def _frame_guides(
     revealed, hidden_next = torch.zeros(seen.shape), torch.zeros(seen.shape)
     checked = torch.zeros_like(seen)
     if past and previous:
-        go = _motion(-past.back, past.back_valid, box)
-        back = None if past.forth is None or past.forth_valid is None else _motion(past.forth, past.forth_valid, box)
-        revealed, checked = hidden(surface, _surface(previous, box), go, back, rest_gap), go.valid
+        go, way_back = past.to_earlier(box), past.to_later(box)
+        checked = go.valid
+        if "revealed" in given:
+            revealed, checked = _tensor(given["revealed"], box) * seen, seen
+        elif occlusion is not None and way_back is not None:
+            revealed = occlusion(_color(now, box), _color(previous, box), go, way_back)
+        else:
+            revealed = hidden(surface, _surface(previous, box), go, way_back, rest_gap)
     if future and following:
-        back = _motion(-future.back, future.back_valid, box)
+        way, back = future.to_later(box), future.to_earlier(box)
         beyond = _surface(following, box)
-        if future.forth is not None and future.forth_valid is not None:
-            hidden_next = hidden(surface, beyond, _motion(future.forth, future.forth_valid, box), back, rest_gap)
+        if given:
+            hidden_next = _tensor(given["hidden_next"], box) * seen if "hidden_next" in given else hidden_next
+        elif occlusion is not None and way is not None:
+            hidden_next = occlusion(_color(now, box), _color(following, box), way, back)
+        elif way is not None:
+            hidden_next = hidden(surface, beyond, way, back, rest_gap)
         elif surface and beyond:
             hidden_next = unreached(surface, beyond, back, rest_gap)
     if surface and rule:
@@ -202,7 +246,7 @@ def _frame_guides(
     else:
         lines = _estimated_contours(seen, past, future, box, torch.maximum(revealed, hidden_next), rule)
     repaired = _tensor(now["sample"] == REPAIRED, box) if "sample" in now else None
-    trust = confidence(revealed, checked, seen, repaired, estimated=surface is None)
+    trust = confidence(revealed, checked, seen, repaired, estimated=surface is None or occlusion is not None)
     result = {
         "revealed": revealed,
         "hidden_next": hidden_next,
@@ -240,8 +284,8 @@ def _surface(frame: Buffers, box: Box) -> Surface | None:
     )
 
 
-def _motion(step: np.ndarray, valid: np.ndarray, box: Box) -> Motion:
-    return Motion(_tensor(step, box), _tensor(valid, box))
+def _color(frame: Buffers, box: Box) -> torch.Tensor:
+    return _tensor(frame["color"], box).float()
 
 
 def _tensor(array: np.ndarray, box: Box) -> torch.Tensor:

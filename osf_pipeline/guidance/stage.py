@@ -9,16 +9,18 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from osf_pipeline.buffers import GUIDANCE
 from osf_pipeline.colorspaces.spaces import in_rec709
-from osf_pipeline.config import ShotConfig
+from osf_pipeline.config import Occlusion, ShotConfig
 from osf_pipeline.delivery.preview import encode_png, resized
 from osf_pipeline.execution import Execution, Json, Progress, executor
 from osf_pipeline.layout import Layout, join
+from osf_pipeline.occlusion.choice import Choice, choose
 from osf_pipeline.results import StageResult
 from osf_pipeline.shots import FrameRange, shards
 from osf_pipeline.store.build import Build, Conclusion, Plan, build, reuse
@@ -47,27 +49,41 @@ def guide_shot(
     execution = execution or Execution()
     gbuffer = require(layout.store(shot, "gbuffer"), "ingest", shot)
     config = layout.shot_config(shot)
-    recipe = config.model_dump(mode="json", include={"camera", "rest_box", "cuts"})
-    version_id = identity(KIND, STAGE_VERSION, {"gbuffer": gbuffer.id}, recipe)
+    choice = choose(
+        config.occlusion, layout.home, layout.renders(shot),
+        geometry=_exact(gbuffer), frames=gbuffer.frames, starts=run_starts(gbuffer, config),
+    )  # fmt: skip
+    inputs: dict[str, Any] = {"gbuffer": gbuffer.id}
+    if choice.maps:
+        inputs["maps"] = [choice.hashes(frame) for frame in gbuffer.frames]
+    recipe = config.model_dump(mode="json", include={"camera", "rest_box", "cuts"}) | choice.recipe
+    version_id = identity(KIND, STAGE_VERSION, inputs, recipe, choice.weights)
     store = layout.store(shot, KIND)
     version, built = reuse(store, version_id), None
     if version is None:
-        built = build(_plan(store, version_id, gbuffer, config, execution), executor(execution), progress)
+        built = build(_plan(store, version_id, gbuffer, config, execution, choice), executor(execution), progress)
         version = built.version
     return _result(shot, version, built, time.monotonic() - began)
 
 
-def _plan(store: str, version_id: str, gbuffer: Version, config: ShotConfig, execution: Execution) -> Plan:
+def _plan(
+    store: str, version_id: str, gbuffer: Version, config: ShotConfig, execution: Execution, choice: Choice
+) -> Plan:
     from osf_pipeline.guidance.guides import GEOMETRY, OPTIONAL, sources
 
     height, width = gbuffer.shape
     names = [name for name in ("color", *GEOMETRY, *OPTIONAL) if name in gbuffer.names]
-    rule = _rule(gbuffer, config) if set(GEOMETRY) <= set(names) else None
-    facts = {"tier": gbuffer.attributes["tier"], "sources": sources(names), "rule": rule}
+    rule = _rule(gbuffer, config) if _exact(gbuffer) else None
+    facts = {
+        "tier": gbuffer.attributes["tier"],
+        "sources": sources(names, estimated=choice.estimator is not None, maps=choice.maps),
+        "rule": rule,
+        "occlusion": choice.describe(),
+    }
     specs = {name: ArraySpec.of(buffer) for name, buffer in GUIDANCE.items()}
     frames = FrameRange.of(gbuffer.frames)
     starts = run_starts(gbuffer, config)
-    keys = _keys(gbuffer, starts, [names, rule])
+    keys = _keys(gbuffer, starts, [names, rule], choice)
 
     def conclude(attempt: str, commits: list[Json]) -> Conclusion:
         curves = {name: [v for c in commits for v in c["record"][name]] for name in commits[0]["record"]}
@@ -91,8 +107,12 @@ def _plan(store: str, version_id: str, gbuffer: Version, config: ShotConfig, exe
             "rule": rule,
             "starts": starts,
             "threads": execution.threads,
+            "occlusion": choice.to_json(),
         },
-        shards=[s.to_json() | {"keys": keys[s.start : s.stop]} for s in shards(frames, gbuffer.shard_frames)],
+        shards=[
+            s.to_json() | {"keys": keys[s.start : s.stop], "maps": choice.urls(s.frames)}
+            for s in shards(frames, gbuffer.shard_frames)
+        ],
         conclude=conclude,
     )
 
@@ -104,12 +124,18 @@ def run_starts(gbuffer: Version, config: ShotConfig) -> list[int]:
     return [i for i, (a, b) in enumerate(pairs, 1) if b - a != frames.step or b in config.cuts or a in bad or b in bad]
 
 
-def _keys(gbuffer: Version, starts: list[int], static: list[Any]) -> list[str]:
-    """Keys of frames: a frame's guides depend on it and, where nothing separates them, on its two neighbours."""
-    here = gbuffer.keys
+def _exact(gbuffer: Version) -> bool:
+    from osf_pipeline.guidance.guides import GEOMETRY
+
+    return set(GEOMETRY) <= set(gbuffer.names)
+
+
+def _keys(gbuffer: Version, starts: list[int], static: list[Any], choice: Choice) -> list[str]:
+    """Keys of frames: a frame's guides depend on it, its maps and, where nothing separates them, its two neighbours."""
+    here, static = gbuffer.keys, [*static, *choice.decisive]
     return [
         frame_key(
-            KIND, STAGE_VERSION, static, key,
+            KIND, STAGE_VERSION, static, key, *choice.hashes(gbuffer.frames[i]),
             here[i - 1] if i > 0 and i not in starts else None,
             here[i + 1] if i + 1 < len(here) and i + 1 not in starts else None,
         )
@@ -144,6 +170,13 @@ class GuideWorker:
         from model.contours import ContourRule
 
         torch.set_num_threads(job["threads"])
+        occlusion = job.get("occlusion", Choice(Occlusion()).to_json())  # absent in attempts of earlier releases
+        self.config = Occlusion.model_validate(occlusion["config"])
+        self.estimator = None
+        if occlusion["estimator"] is not None:
+            from osf_pipeline.occlusion.estimators import estimator
+
+            self.estimator = estimator(occlusion["estimator"])(occlusion["model"] and Path(occlusion["model"]))
         self.gbuffer = reopen(*job["gbuffer"])
         self.names = tuple(job["names"])
         self.rule = ContourRule(**job["rule"]) if job["rule"] else None
@@ -160,6 +193,8 @@ class GuideWorker:
             self._neighbour(stop),
             self.rule,
             starts={i - start for i in range(start, stop + 1) if i in self.starts},
+            occlusion=self.estimator,
+            maps={name: self._maps(urls) for name, urls in shard.get("maps", {}).items()},
         )
         return self.out.write(shard, found, _curves(found))
 
@@ -169,6 +204,19 @@ class GuideWorker:
         gbuffer, start = reopen(*job["gbuffer"]), shard["start"]
         paths = stored_files(gbuffer, job["names"], start - 1, start + len(shard["frames"]) + 1)
         yield from ((gbuffer.store, path) for path in paths)
+        yield from ((url, "") for urls in shard.get("maps", {}).values() for url in urls if url)
+        if folder := job.get("occlusion", {}).get("model"):
+            from model.weights import CARD, WEIGHTS
+
+            yield from ((folder, file) for file in (WEIGHTS, CARD))
+
+    def _maps(self, urls: list[str | None]) -> np.ndarray:
+        """(frame, 1, y, x) float32; 0 for frames without one."""
+        from osf_pipeline.occlusion.maps import read_map
+
+        window, display = (tuple(self.gbuffer.attributes[name]) for name in ("window", "display_window"))
+        empty = np.zeros((1, *self.gbuffer.shape), np.float32)
+        return np.stack([read_map(url, self.config, window, display) if url else empty for url in urls])
 
     def _neighbour(self, position: int) -> dict[str, np.ndarray] | None:
         inside = 0 <= position < len(self.gbuffer.frames)
@@ -197,6 +245,7 @@ def _result(shot: str, version: Version, built: Build | None, seconds: float) ->
     metadata = {
         "tier": facts["tier"],
         "frames": str(FrameRange.of(version.frames)),
+        "occlusion": facts.get("occlusion", {}).get("mode", "auto"),
         "sources": [{"guide": guide, "from": origin} for guide, origin in facts["sources"].items()],
         "rule": [{"threshold": k, "value": str(v)} for k, v in (facts["rule"] or {}).items()],
         **{f"mean_{name}": round(float(np.mean(values)), 3) for name, values in facts["curves"].items()},

@@ -86,6 +86,16 @@ class Version:
         return tuple(self.attributes.get("held", ()))
 
     @property
+    def stepped(self) -> tuple[int, ...]:
+        """Frames in which some object shows an earlier frame's drawing, because the shot is animated on steps."""
+        return tuple(self.attributes.get("stepped", ()))
+
+    @property
+    def duplicated(self) -> tuple[int, ...]:
+        """Frames that show the picture of the frame before, to the last bit."""
+        return tuple(self.attributes.get("duplicated", ()))
+
+    @property
     def preview(self) -> bytes | None:
         """PNG, where the stage made one."""
         try:

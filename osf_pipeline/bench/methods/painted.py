@@ -236,3 +236,8 @@ class SingleRun:
 
     def macs(self, fit: Fit, height: int, width: int) -> int:
         return _macs(fit, height, width)
+
+
+def held_out_loss(fit: Fit) -> float:
+    """Lowest held-out loss of a fit's last network, the one that draws contours."""
+    return float(min(fit.facts["held_out"][-1].values()))

@@ -53,7 +53,7 @@ def test_the_overlay_draws_the_arm_before_the_body(shot, drawn):
     assert found.line is not None
     row = found.line[55]
     np.testing.assert_allclose(row[41:43], 1, atol=0.02)  # inside the arm's left edge
-    assert row[45:48].max() < 0.1  # beyond the stroke
+    assert row[45:47].max() < 0.1  # beyond the stroke
     assert row[36:39].max() == 0  # the body behind it
     np.testing.assert_allclose(found.beauty[:3, 55, 41], decode_srgb(INK), atol=0.02)
     # The line stays within the render's coverage.

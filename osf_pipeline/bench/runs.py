@@ -1,0 +1,143 @@
+"""Methods on styles and sequences: learnt, measured, kept.
+
+Belongs here: the order of learning and measuring that the benchmark and its ablations share, and where it is kept. Does
+not: which methods and sequences (`stage`, `ablation`), one fit (`fits`), one measurement (`measure`).
+
+Fits, estimated flow, costs and measurements lie in `root/benchmark/cache/` by their own identities, so that a killed
+run continues and two runs share what they have in common.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from osf_pipeline.bench.fits import KeptFit, Style, learn
+from osf_pipeline.bench.measure import Entry, measure, measured
+from osf_pipeline.bench.method import Budget, Method
+from osf_pipeline.bench.request import Comparison
+from osf_pipeline.bench.sequences import BenchSequence
+from osf_pipeline.execution import Progress
+from osf_pipeline.layout import Layout, join
+
+FOLDER = "benchmark"
+RESULT = ["comparison", "set", "sequence", "method", "seed", "region", "metric", "value", "frames", "pixels"]
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Where results of one kind are kept by their identity."""
+
+    root: str
+
+    @classmethod
+    def of(cls, layout: Layout) -> Cache:
+        return cls(join(layout.root, FOLDER, "cache"))
+
+    @property
+    def fits(self) -> str:
+        return join(self.root, "fits")
+
+    @property
+    def flows(self) -> str:
+        return join(self.root, "flow")
+
+    @property
+    def measured(self) -> str:
+        return join(self.root, "measured")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One method with one seed, and what it has learnt of each style."""
+
+    comparison: Comparison
+    method: Method
+    seed: int
+    fits: Mapping[str, KeptFit]
+
+    @property
+    def entry(self) -> Entry:
+        return Entry(self.method, self.fits)
+
+    @property
+    def seconds(self) -> float:
+        """Mean over the styles that were learnt."""
+        return sum(fit.seconds for fit in self.fits.values()) / len(self.fits)
+
+
+def learn_all(
+    cache: Cache,
+    methods: Sequence[Method],
+    styles: Mapping[str, Style],
+    budgets: Sequence[Budget],
+    progress: Progress | None = None,
+) -> list[Run]:
+    """Every method on every style with every budget."""
+    runs = []
+    for method in methods:
+        for budget in budgets:
+            fits = {name: _learn(cache, style, method, budget, progress) for name, style in styles.items()}
+            runs.append(Run("equal steps", method, budget.seed, fits))
+    return runs
+
+
+def learn_in_time(
+    cache: Cache, methods: Sequence[Method], styles: Mapping[str, Style], pace: Run, budget: Budget,
+    progress: Progress | None = None,
+) -> list[Run]:  # fmt: skip
+    """Every method on every style, each with the seconds that another run took for it; that run comes first."""
+    runs = [Run("equal time", pace.method, pace.seed, pace.fits)]
+    for method in methods:
+        fits = {}
+        for name, style in styles.items():
+            limited = Budget(budget.steps, pace.fits[name].seconds, budget.seed, budget.threads)
+            fits[name] = _learn(cache, style, method, limited, progress)
+        runs.append(Run("equal time", method, budget.seed, fits))
+    return runs
+
+
+def _learn(cache: Cache, style: Style, method: Method, budget: Budget, progress: Progress | None) -> KeptFit:
+    text = f"learning {style.name}, {method.name}, seed {budget.seed}"
+
+    def log(step: int, values: Mapping[str, float]) -> None:
+        if progress:
+            progress(min(step, budget.steps), budget.steps, text)
+
+    return learn(cache.fits, style, method, budget, log)
+
+
+def measure_all(
+    cache: Cache,
+    sequences: Sequence[BenchSequence],
+    runs: Sequence[Run],
+    styles: Mapping[str, Style],
+    perceptual_frames: int,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """Every run on every sequence: the tidy table of `RESULT`."""
+    rows = []
+    for sequence in sequences:
+        entries = {run.entry.key(sequence, perceptual_frames): run.entry for run in runs}
+        left = {key: entry for key, entry in entries.items() if measured(cache.measured, key) is None}
+        if left:
+            measure(
+                cache.measured, sequence, left, styles,
+                flows=cache.flows, perceptual_frames=perceptual_frames, progress=progress,
+            )  # fmt: skip
+        for run in runs:
+            table, _ = tables(cache, sequence, run, perceptual_frames)
+            named = {"comparison": run.comparison, "set": sequence.group, "sequence": sequence.shot}
+            rows.append(table.assign(**named, method=run.method.name, seed=run.seed))
+    return pd.concat(rows, ignore_index=True)[RESULT]
+
+
+def tables(
+    cache: Cache, sequence: BenchSequence, run: Run, perceptual_frames: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What `measure_all` measured of one run on one sequence: the table, and its values frame by frame."""
+    found = measured(cache.measured, run.entry.key(sequence, perceptual_frames))
+    assert found is not None
+    return found

@@ -1,0 +1,258 @@
+"""Training of the occlusion network: examples in, calibrated weights and their history out.
+
+Belongs here: patches, optimiser, loop, exact resume, calibration. Does not: features and loss (`model.occlusion_net`),
+examples (`examples`), the registry (`stage`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from model.occlusion_net import (
+    COLORS,
+    STEP_X,
+    STEP_Y,
+    OcclusionArchitecture,
+    OcclusionNet,
+    features,
+    occlusion_loss,
+    reduced,
+    reduction,
+)
+from model.trunk import channels_last
+from osf_pipeline.errors import InputDataError, RequestError
+from osf_pipeline.execution import Progress
+from osf_pipeline.occlusion.examples import Example
+from osf_pipeline.occlusion.recipe import OcclusionRecipe
+
+CHECKPOINT = "checkpoint.safetensors"
+RARE = 20
+"""Hidden pixels added to those of an example before the square root of their number says how often it is drawn."""
+
+OnStep = Callable[[int, dict[str, float]], None]
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """The figure of one example: (C, h, w) features float16, (1, h, w) hidden and seen float16."""
+
+    x: Tensor
+    hidden: Tensor
+    seen: Tensor
+
+
+class Patches:
+    """Random patches; the batch of a step depends on the seed and its number alone.
+
+    Examples with much hidden are drawn more often, and a share of the patches lies around a hidden pixel.
+
+    Raises:
+        InputDataError: when no example shows a surface.
+    """
+
+    def __init__(
+        self, examples: Iterable[Example], recipe: OcclusionRecipe, architecture: OcclusionArchitecture
+    ) -> None:
+        self.recipe = recipe
+        self.pieces = [piece for e in examples if (piece := _piece(e, architecture, recipe.patch // 4))]
+        if not self.pieces:
+            raise InputDataError("the training sets show no figure", fix="Generate sets with `osf generate`.")
+        self.hidden = [piece.hidden[0].gt(0.5).nonzero().numpy() for piece in self.pieces]
+        self.seen = [piece.seen[0].gt(0.5).nonzero().numpy() for piece in self.pieces]
+        often = np.sqrt([len(places) + RARE for places in self.hidden])
+        self.often = often / often.sum()
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Features, hidden and seen of one step: (B, C, P, P), (B, 1, P, P), (B, 1, P, P) float32."""
+        rng = np.random.default_rng([self.recipe.seed, step])
+        x, hidden, seen = zip(*(self._patch(rng) for _ in range(self.recipe.batch)), strict=True)
+        return torch.stack(x), torch.stack(hidden), torch.stack(seen)
+
+    def _patch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        side = self.recipe.patch
+        index = rng.choice(len(self.pieces), p=self.often)
+        places = (
+            self.hidden[index] if len(self.hidden[index]) and rng.random() < self.recipe.centred else self.seen[index]
+        )
+        middle = places[rng.integers(len(places))] + rng.integers(-side // 3, side // 3 + 1, 2)
+        piece = self.pieces[index]
+        y, x = (
+            int(np.clip(m - side // 2, 0, max(0, n - side))) for m, n in zip(middle, piece.x.shape[1:], strict=True)
+        )
+        cut = [plane[:, y : y + side, x : x + side].float() for plane in (piece.x, piece.hidden, piece.seen)]
+        pad = (0, side - cut[0].shape[2], 0, side - cut[0].shape[1])
+        return _varied([F.pad(plane, pad) for plane in cut], rng)
+
+
+def _varied(planes: list[Tensor], rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """A patch mirrored at random, its colour channels exchanged: what is hidden stays hidden."""
+    x, hidden, seen = planes
+    for axis, step in ((2, STEP_X), (1, STEP_Y)):
+        if rng.random() < 0.5:
+            x, hidden, seen = x.flip(axis), hidden.flip(axis), seen.flip(axis)
+            x[step] *= -1
+    order = np.arange(len(x))
+    exchange = rng.permutation(3)
+    for first in COLORS:
+        order[first : first + 3] = first + exchange
+    return x[order], hidden, seen
+
+
+def _piece(example: Example, architecture: OcclusionArchitecture, margin: int) -> _Piece | None:
+    """None when nothing is seen."""
+    factor = reduction(example.here, architecture.side)
+    go, back = example.go.step, example.back.step
+    here, there, go, back = reduced(example.here, example.there, go, back, factor)
+    x = features(here, there, go, back)[0]
+    h, w = x.shape[1:]
+    masks = []
+    for mask in (example.hidden, example.seen):
+        grown = F.pad(mask.float(), (0, w * factor - mask.shape[3], 0, h * factor - mask.shape[2]))
+        masks.append(F.avg_pool2d(grown, factor)[0])
+    hidden, seen = masks
+    rows, columns = (seen[0].amax(axis).nonzero().squeeze(1) for axis in (1, 0))
+    if not len(rows):
+        return None
+    box = tuple(slice(max(0, int(at[0]) - margin), int(at[-1]) + 1 + margin) for at in (rows, columns))
+    return _Piece(*(plane[:, box[0], box[1]].half().clone() for plane in (x, hidden, seen)))
+
+
+class OcclusionTraining:
+    """Network and optimiser, and everything that must survive an interruption."""
+
+    def __init__(self, recipe: OcclusionRecipe, architecture: OcclusionArchitecture) -> None:
+        torch.manual_seed(recipe.seed)
+        self.model = channels_last(OcclusionNet(architecture)).train()
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=recipe.rate, betas=(0.9, 0.99))
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimizer, recipe.rate, total_steps=recipe.steps, pct_start=0.1, cycle_momentum=False
+        )
+        self.recipe, self.done, self.history = recipe, 0, list[dict[str, float]]()
+
+    def step(self, batch: tuple[Tensor, Tensor, Tensor]) -> float:
+        """Take one step and return the loss."""
+        x, hidden, seen = batch
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = occlusion_loss(self.model(x.contiguous(memory_format=torch.channels_last)), hidden, seen)
+        loss.backward()
+        self.optimizer.step()
+        self.schedule.step()
+        self.done += 1
+        return loss.item()
+
+    def save(self, path: Path) -> None:
+        """One file, replaced whole: tensors, and the rest as JSON in the header."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
+        for index, slots in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"adam.{index}.{name}": value for name, value in slots.items()}
+        note = {"done": self.done, "recipe": self.recipe.model_dump(mode="json"), "history": self.history}
+        note["schedule"] = {k: v for k, v in self.schedule.state_dict().items() if not k.startswith("_anneal")}
+        data = safetensors.torch.save({k: v.contiguous() for k, v in tensors.items()}, {"state": json.dumps(note)})
+        partial = path.with_suffix(".partial")
+        partial.write_bytes(data)
+        partial.replace(path)
+
+    def resume(self, path: Path) -> None:
+        """
+        Raises:
+            RequestError: when the checkpoint belongs to another recipe.
+        """
+        with safetensors.safe_open(path, "pt") as stored:
+            note = json.loads(stored.metadata()["state"])
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+        if note["recipe"] != self.recipe.model_dump(mode="json"):
+            raise RequestError(
+                "the checkpoint belongs to another recipe", file=str(path), fix="Remove it and train again."
+            )
+        self.model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
+        slots: dict[int, dict[str, Tensor]] = {}
+        parameters = list(self.model.parameters())
+        for key, value in tensors.items():
+            if key.startswith("adam."):
+                _, index, name = key.split(".")
+                like = parameters[int(index)]
+                # In the parameter's own memory layout, so that a resumed step runs the same kernels.
+                slots.setdefault(int(index), {})[name] = (
+                    torch.empty_like(like).copy_(value) if value.shape == like.shape else value
+                )
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": slots})
+        for group, rate in zip(self.optimizer.param_groups, note["schedule"]["_last_lr"], strict=True):
+            group["lr"] = rate
+        self.schedule.load_state_dict(note["schedule"])
+        self.done, self.history = note["done"], note["history"]
+
+
+def train(
+    examples: Iterable[Example],
+    recipe: OcclusionRecipe,
+    progress: Progress | None = None,
+    checkpoints: Path | None = None,
+    on_step: OnStep | None = None,
+) -> tuple[OcclusionNet, list[dict[str, float]]]:
+    """Train a network, uncalibrated. Deterministic for a recipe, its examples and a CPU type.
+
+    Args:
+        checkpoints: where the run saves its state; a run found there is continued, bit for bit.
+        on_step: called with (step, terms) for logging.
+
+    Returns:
+        the network in evaluation mode, and one dict per step.
+
+    Raises:
+        RequestError: when the checkpoint belongs to another recipe.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(recipe.threads)
+    try:
+        architecture = OcclusionArchitecture(recipe.width, recipe.blocks)
+        patches = Patches(examples, recipe, architecture)
+        state = OcclusionTraining(recipe, architecture)
+        if checkpoints is not None and (checkpoints / CHECKPOINT).exists():
+            state.resume(checkpoints / CHECKPOINT)
+        while state.done < recipe.steps:
+            terms = {"loss": state.step(patches.batch(state.done))}
+            state.history.append({"step": float(state.done), **terms})
+            if on_step is not None:
+                on_step(state.done, terms)
+            if progress is not None:
+                progress(state.done, recipe.steps, f"trained, loss {terms['loss']:.3f}")
+            if checkpoints is not None and state.done % recipe.checkpoint == 0:
+                state.save(checkpoints / CHECKPOINT)
+        return state.model.eval(), state.history
+    finally:
+        torch.set_num_threads(threads)
+
+
+def calibrate(model: OcclusionNet, examples: Iterable[Example]) -> None:
+    """Fit scale and shift of the logits to the truth of frames the network has not learnt from (Platt 1999)."""
+    logits, hidden = [], []
+    with torch.inference_mode():
+        for example in examples:
+            share = model.hidden(example.here, example.there, example.go, example.back)
+            logits.append(torch.logit(share[example.seen], eps=1e-6))
+            hidden.append(example.hidden[example.seen].float())
+    x, truth = torch.cat(logits).clone(), torch.cat(hidden).clone()
+    fit = torch.tensor([1.0, 0.0], requires_grad=True)
+    optimizer = torch.optim.LBFGS([fit], max_iter=50, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = F.binary_cross_entropy_with_logits(fit[0] * x + fit[1], truth)
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    scale, shift = fit.detach()
+    before = model.calibration
+    model.calibration = torch.stack([scale * before[0], scale * before[1] + shift])
