@@ -148,7 +148,7 @@ def trace(opacity: np.ndarray) -> Line:
     middle = len(reach) - 1
     there, back = (_edge(half, inside + BEYOND) for half in (edges[:, middle:], edges[:, middle::-1]))
     across *= (steps <= there[:, None] + BEYOND) & (steps >= -back[:, None] - BEYOND)
-    shift = (across * steps).sum(1) / across.sum(1)
+    shift = (across * steps).sum(1) / np.maximum(across.sum(1), 1e-6)
     return Line(mask, centre, places + shift[:, None] * normals, normals, along(centre, there + back))
 
 

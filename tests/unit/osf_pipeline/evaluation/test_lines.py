@@ -140,6 +140,17 @@ def test_half_opaque_decides_and_pinholes_do_not_move_the_middle():
     assert np.abs(line.points[inner, 1] - 30).mean() < 0.2
 
 
+def test_a_line_full_of_holes_has_a_middle():
+    """Where tidying fills a hole, there may be no ink at all across the line."""
+    dots = np.zeros((60, 70))
+    dots[20:40:2, 30:33] = dots[20:40, 30:33:2] = 1
+    dots[20:40:2] = -np.abs(dots[20:40:2])
+    line = trace(dots)
+    assert len(line.points)
+    assert np.isfinite(line.points).all()
+    assert np.isfinite(line.width).all()
+
+
 def test_values_are_averaged_along_the_line_only():
     centre = np.zeros((60, 70), bool)
     centre[10:50, 20] = centre[10:50, 50] = True
