@@ -3,7 +3,7 @@ import torch
 
 from model.losses import LossWeights
 from model.painter import INPUTS, Painter, PainterTraining, Patches, covered, pack, painting_loss
-from model.strokes import StrokeAtlas
+from model.strokes import Strokes
 from model.stylizer import Architecture, Stylizer
 from model.training_step import TrainingState
 
@@ -54,7 +54,7 @@ def test_training_lowers_the_loss(patches):
 
 def test_curve_optimiser_and_averaging_are_the_stylizers(patches):
     """What makes the comparison one of designs."""
-    ours = TrainingState(Architecture(8, 1), StrokeAtlas(), 200, 2e-3)
+    ours = TrainingState(Architecture(8, 1), Strokes(), 200, 2e-3)
     theirs = PainterTraining(Painter(8, 1), 200, 2e-3)
     assert [ours.learning_rate(i) for i in range(200)] == [theirs.learning_rate(i) for i in range(200)]
     assert type(ours.optimizer) is type(theirs.optimizer)

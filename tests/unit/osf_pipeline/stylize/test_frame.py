@@ -28,12 +28,14 @@ def stylizer(
 ) -> Stylizer:
     """A network with random weights and lively norms: it draws something everywhere it may."""
     torch.manual_seed(0)
-    net = Network(Architecture(blocks=1))
+    net = Network(Architecture(blocks=1, rows=50, reach=6))
     torch.nn.init.normal_(net.head.weight, std=0.2)
     for _ in range(3):
         net(torch.rand(2, 10, 32, 32))
     net.head.bias.data[3] = 0.4
     net.strokes.values.uniform_(0, 1)
+    net.strokes.rest.uniform_(0, 1)
+    net.strokes.loop[:] = torch.tensor([0, 50])
     card = Card(net.architecture, 5.0, 0.01, ((0, 0, 0), (1, 1, 1)), "CC0-1.0", 0, {}, tier)
     card = replace(card, color_space=network_space.attributes)
     return Stylizer(net.eval(), card, tile, space=space)
