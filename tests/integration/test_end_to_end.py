@@ -83,6 +83,28 @@ def test_ours_beats_both_baselines_on_the_exact_truth(done: tuple[Layout, dict[s
             assert scores[f"ours/{region}/ciede2000"] < scores[f"{baseline}/{region}/ciede2000"]
 
 
+def test_the_trainings_run_holds_all_that_made_the_model_and_what_was_measured(
+    done: tuple[Layout, dict[str, object]],
+) -> None:
+    from osf_pipeline.tracking.tracker import Tracker, model_name
+
+    layout, results = done
+    run = Tracker.at(layout.home).run_of(model_name("figure"), 1)
+    stored = run.client.get_run(run.id)
+    assert (stored.data.params["seed"], stored.data.params["steps"], stored.data.params["rate"]) == ("0", "40", "0.002")
+    told = {"python", "torch", "processor", "threads", "precision", "mlflow"}
+    assert {f"environment.{name}" for name in told} <= set(stored.data.tags)
+    (learnt_from,) = stored.inputs.dataset_inputs
+    assert (learnt_from.dataset.name, len(learnt_from.dataset.digest)) == ("figure", 16)
+    assert [m.step for m in run.client.get_metric_history(run.id, "total")] == [10, 20, 30, 40]
+    assert [m.step for m in run.client.get_metric_history(run.id, "held_out")] == [40, 40]  # the check, and the card
+    assert {"silhouette.line_recall", "silhouette.color_error", "stopped_at"} <= set(stored.data.metrics)
+    assert f"{SHOT}/all/contour_f1" in stored.data.metrics
+    files = {"recipe.yaml", "style.yaml", "environment.yaml", "losses.csv", "losses.png", "previews", "model"}
+    assert files == {file.path for file in run.client.list_artifacts(run.id)}
+    assert [file.path for file in run.client.list_artifacts(run.id, "previews")] == ["previews/000040.png"]
+
+
 def test_a_second_run_does_no_work(done: tuple[Layout, dict[str, object]]) -> None:
     layout, first = done
     ids = {kind: version.record for kind, version in versions(layout).items()}

@@ -1,6 +1,6 @@
 """The first losses of a tiny training, against the recorded ones: a change means that training has changed.
 
-After a change on purpose, record them anew: `OSF_RECORD_GOLDEN=1 pytest tests/unit/osf_pipeline/training`.
+After a change on purpose, record them anew: `docs/training.md` has the command.
 """
 
 import os

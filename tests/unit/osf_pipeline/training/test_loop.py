@@ -182,6 +182,18 @@ def test_a_loss_that_is_no_number_ends_the_training(exemplars, monkeypatch):
         train(exemplars, TINY)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_recipe_decides_every_bit_whatever_threads_its_caller_has(exemplars, threads):
+    short = TINY.model_copy(update={"steps": 4, "threads": threads})
+    before, found = torch.get_num_threads(), []
+    for callers in (1, 2):
+        torch.set_num_threads(callers)
+        found.append(weights(train(exemplars, short)))
+        assert torch.get_num_threads() == callers
+    torch.set_num_threads(before)
+    assert found[0].equal(found[1])
+
+
 def test_another_seed_gives_another_model(exemplars):
     short = TINY.model_copy(update={"steps": 5})
     assert not weights(train(exemplars, short)).equal(weights(train(exemplars, short.model_copy(update={"seed": 1}))))
