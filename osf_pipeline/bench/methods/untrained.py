@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import ndimage
 
 from model.color import on_white
 from osf_pipeline.bench.method import Budget, Drawer, Fit, Footage, Log
@@ -101,9 +100,8 @@ class ConstantLine:
         # A silhouette's soft rim shows the surface inside it, though its centres miss it.
         inside = side | (~surface & ((self.start == 0) | (alpha > 0)))
         signed = np.where(inside, contour, -contour)
-        cover = np.clip(self.stop - signed + 0.5, 0, 1) * np.clip(signed - self.start + 1, 0, 1)
-        # Contour distances count from pixel centres, so edges come in whole pixels: smooth them by one.
-        cover = self.opacity * ndimage.gaussian_filter(cover, 0.5, truncate=2.0)
+        begun = np.clip(signed - self.start + 0.5, 0, 1)
+        cover = self.opacity * np.clip(self.stop - signed + 0.5, 0, 1) * np.where(inside & (self.start == 0), 1, begun)
         clip = alpha if self.start == 0 else np.ones_like(alpha)
         ink = np.append(decode_srgb(self.ink), 1.0).astype(np.float32)[:, None, None]
         return Candidate(color.astype(np.float32) * (1 - cover) + ink * cover * clip, cover * clip)
