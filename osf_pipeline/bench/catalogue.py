@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from osf_pipeline.bench.method import Method
@@ -11,7 +12,8 @@ from osf_pipeline.errors import RequestError
 
 
 def chosen(names: Sequence[str] = ()) -> list[Method]:
-    """Methods in the order of the tables: ours first; all without names. `-` and `_` stand for a space.
+    """Methods in the order of the tables: ours first; all without names. case, `-`, `_`
+    and commas do not matter.
 
     Raises:
         RequestError: for a name that no method has.
@@ -25,4 +27,4 @@ def chosen(names: Sequence[str] = ()) -> list[Method]:
 
 
 def _plain(name: str) -> str:
-    return name.strip().lower().replace("-", " ").replace("_", " ")
+    return " ".join(re.findall(r"\w+", name.lower().replace("_", " ")))

@@ -69,7 +69,7 @@ def cost(layout: Layout, cache: str, method: Method, size: int, threads: int) ->
         split="test", seed=10_000 + size, sequences=1, characters=1, frames=FRAMES, width=size, height=size
     )
     used = code.digest([*code.DRAW, code.of_object(method)])
-    recipe = {"method": settings(method), "request": request.model_dump(mode="json"), "threads": threads}
+    recipe = {"method": settings(method, ["meaning"]), "request": request.model_dump(mode="json"), "threads": threads}
     url = join(cache, "cost", identity("cost", 1, {}, recipe, [used]), RECORD)
     found = read_json(url)
     if found is None:

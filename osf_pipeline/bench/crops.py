@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
 from osf_pipeline.bench.footage import StoredFootage
@@ -105,5 +107,6 @@ def _titled(name: str, pixels: np.ndarray) -> np.ndarray:
 
 def _strip(text: str, width: int) -> np.ndarray:
     strip = Image.new("RGB", (width, TITLE), "white")
-    ImageDraw.Draw(strip).text((2, 1), text, fill=(51, 51, 51))
+    font = ImageFont.truetype(Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), 10)  # it has a Δ
+    ImageDraw.Draw(strip).text((2, 1), text, fill=(51, 51, 51), font=font)
     return np.asarray(strip)

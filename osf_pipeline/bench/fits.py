@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from typing import Any
 
@@ -28,6 +28,8 @@ KIND = "fit"
 FILE = "fit.safetensors"
 MEASURED = ("seconds",)
 """Facts that differ between two equal fits."""
+AFTERWARDS = ("name", "meaning", "look")
+"""Attributes of methods that learning does not depend on."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,10 @@ class Style:
         """
         config = layout.style_config(name)
         space = network_space(config.network_space, config.ocio)
-        exemplars = tuple(load_exemplars(config, layout.style(name), space))
+        return cls.of(name, tuple(load_exemplars(config, layout.style(name), space)))
+
+    @classmethod
+    def of(cls, name: str, exemplars: tuple[ExemplarData, ...]) -> Style:
         return cls(name, exemplars, _digest(exemplars))
 
 
@@ -70,9 +75,9 @@ class KeptFit:
     reused: bool
 
 
-def settings(method: Method) -> dict[str, Any]:
-    """What tells a method from others, but for its name."""
-    own = {key: value for key, value in vars(method).items() if key not in ("name", "meaning")}
+def settings(method: Method, without: Collection[str] = ()) -> dict[str, Any]:
+    """What tells a method from others; attributes may be passed over."""
+    own = {key: value for key, value in vars(method).items() if key not in without}
     plain = json.loads(json.dumps(own, default=str))
     return {"class": f"{type(method).__module__}:{type(method).__qualname__}", "settings": plain}
 
@@ -80,7 +85,8 @@ def settings(method: Method) -> dict[str, Any]:
 def learn(folder: str, style: Style, method: Method, budget: Budget, log: Log | None = None) -> KeptFit:
     """The fit of a style; learnt now unless it is in the folder."""
     static = code.digest([*code.FIT, code.of_object(method)])
-    key = identity(KIND, 1, {"style": style.digest}, {"method": settings(method), "budget": asdict(budget)}, [static])
+    recipe = {"method": settings(method, AFTERWARDS), "budget": asdict(budget)}
+    key = identity(KIND, 1, {"style": style.digest}, recipe, [static])
     url = join(folder, key, FILE)
     try:
         return _kept(take(url), reused=True)

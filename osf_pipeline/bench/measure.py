@@ -51,7 +51,7 @@ class Entry:
             "styles": {str(i): style for i, style in sequence.styles.items()},
             "fits": used,
         }
-        recipe = {"method": settings(self.method), "perceptual_frames": perceptual_frames}
+        recipe = {"method": settings(self.method, ["meaning"]), "perceptual_frames": perceptual_frames}
         used_code = code.digest([*code.DRAW, *code.MEASURE, code.of_object(self.method)])
         return identity(KIND, STAGE_VERSION, inputs, recipe, [used_code])
 

@@ -100,7 +100,8 @@ class Method(Protocol):
     def meaning(self) -> str: ...
 
     def fit(self, exemplars: Sequence[ExemplarData], budget: Budget, log: Log | None = None) -> Fit:
-        """Learn a style; a pure function of its arguments while `budget.seconds` is None."""
+        """Learn a style; a pure function of its arguments while `budget.seconds` is None. Methods of one class that
+        differ in nothing but `name` and `meaning` learn the same."""
         ...
 
     def drawer(self, exemplars: Sequence[ExemplarData], fit: Fit) -> Drawer:

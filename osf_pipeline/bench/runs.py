@@ -23,6 +23,7 @@ from osf_pipeline.execution import Progress
 from osf_pipeline.layout import Layout, join
 
 FOLDER = "benchmark"
+MORE = 10
 RESULT = ["comparison", "set", "sequence", "method", "seed", "region", "metric", "value", "frames", "pixels"]
 
 
@@ -88,12 +89,15 @@ def learn_in_time(
     cache: Cache, methods: Sequence[Method], styles: Mapping[str, Style], pace: Run, budget: Budget,
     progress: Progress | None = None,
 ) -> list[Run]:  # fmt: skip
-    """Every method on every style, each with the seconds that another run took for it; that run comes first."""
+    """Every method on every style, each with the seconds that another run took for it; that run comes first.
+
+    Whoever is faster may take `MORE` times the steps.
+    """
     runs = [Run("equal time", pace.method, pace.seed, pace.fits)]
     for method in methods:
         fits = {}
         for name, style in styles.items():
-            limited = Budget(budget.steps, pace.fits[name].seconds, budget.seed, budget.threads)
+            limited = Budget(MORE * budget.steps, pace.fits[name].seconds, budget.seed, budget.threads)
             fits[name] = _learn(cache, style, method, limited, progress)
         runs.append(Run("equal time", method, budget.seed, fits))
     return runs

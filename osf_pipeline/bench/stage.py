@@ -34,7 +34,7 @@ from osf_pipeline.errors import RequestError
 from osf_pipeline.evaluation.evaluate import csv
 from osf_pipeline.execution import Execution, Progress
 from osf_pipeline.layout import Layout, join
-from osf_pipeline.store.files import read_json, take, write_bytes, write_json
+from osf_pipeline.store.files import names, read_json, take, write_bytes, write_json
 from osf_pipeline.store.identity import identity
 
 KIND = "benchmark"
@@ -107,6 +107,15 @@ def bench(
     )  # fmt: skip
 
 
+def publish_report(result: BenchResult, folder: str) -> None:
+    """Write `benchmark_tables.md` and the pictures into a folder of documents."""
+    for name in names(result.url):
+        if name.endswith(".png"):
+            write_bytes(join(folder, "images", "benchmark", name), take(join(result.url, name)))
+    shown = "".join(f"![{name}](images/benchmark/{name})\n\n" for name in names(result.url) if name.endswith(".png"))
+    write_bytes(join(folder, "benchmark_tables.md"), f"{result.markdown}\n{shown}".encode())
+
+
 def sequences_of(
     layout: Layout, request: BenchRequest, execution: Execution, progress: Progress | None = None
 ) -> list[BenchSequence]:
@@ -126,8 +135,8 @@ def sequences_of(
 
 def styles_of(layout: Layout, sequences: Sequence[BenchSequence]) -> dict[str, Style]:
     """Every style that the sequences are drawn in."""
-    names = sorted({style for sequence in sequences for style in sequence.styles.values()})
-    return {name: Style.read(layout, name) for name in names}
+    used = sorted({style for sequence in sequences for style in sequence.styles.values()})
+    return {name: Style.read(layout, name) for name in used}
 
 
 def _write(

@@ -7,6 +7,7 @@ import os
 import typer
 
 from osf_pipeline.cli import (
+    ablate,
     annotate,
     bake,
     bench,
@@ -55,6 +56,7 @@ for verb in (
     review,
     bake,
     run,
+    ablate,
     inspect,
     gc,
     replay,
