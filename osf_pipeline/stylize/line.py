@@ -23,6 +23,12 @@ from osf_pipeline.color import decode_srgb
 from osf_pipeline.colorspaces.spaces import LINEAR_REC709, Space, convert
 from osf_pipeline.stylize.look import Look, PartLook
 
+ON_CONTOUR = 1.0
+"""Pixels; a pixel nearer to its own contour lies beside it."""
+
+STEEP = 1.5
+"""Pixels between the distances of two neighbours beyond which they are distances to different contours."""
+
 CROSSED = 1.5
 """Pixels nearer to a contour than it should be on the way across it, where a place belongs to another contour."""
 
@@ -103,34 +109,48 @@ def ink_of(color: str, space: Space) -> tuple[float, ...]:
 def stretched(line: np.ndarray, frame: Mapping[str, np.ndarray], factor: np.ndarray, stroke: float) -> np.ndarray:
     """The line with its profile stretched across the contour; the same bits where the factor is 1 everywhere.
 
-    Every pixel takes the line from the ray to its nearest contour pixel, at its own distance from the contour divided
-    by the factor. Where that lies nearer to another contour, as in a narrow limb, the pixel keeps its own line as far
-    as the stroke reaches.
+    Every pixel takes the line from its way to the contour, at its own distance divided by the factor. Where that place
+    lies nearer to another contour, as in a narrow limb, it keeps its own line as far as the stroke reaches.
 
     Args:
         line: (4, y, x) float32.
         factor: (y, x) or (1, 1).
         stroke: pixels of the line that is given.
     """
-    side = frame["contour_side"][0] > 0
-    contour = (frame["contour"][0] == 0) & side
-    if (factor == 1).all() or not contour.any():
+    if (factor == 1).all():
         return line
-    away, nearest = ndimage.distance_transform_edt(~contour, return_indices=True)
-    step = nearest - np.indices(away.shape)
-    # A contour lies between two pixels, half a pixel outside the owner's.
-    half = np.where(side, 0.5, -0.5)
-    wanted = np.maximum((away + half) / factor - half, 0)
-    offset = step * (1 - np.divide(wanted, away, out=np.ones_like(away), where=away > 0))
+    distance, side = frame["contour"][0].astype(np.float32), frame["contour_side"][0] > 0
+    wanted = distance / factor
+    offset = (wanted - distance) * _outward(distance, side)
     # Neither side looks across: its own line alone is interpolated, by its own share.
-    beside = np.stack([side, ~side]).astype(np.float32)
-    planes = np.concatenate([*(np.concatenate([line * own, own[None]]) for own in beside), away[None]])
-    found = _sampled(planes.astype(np.float32), offset)
-    own = np.where(side, found[:5], found[5:10])
-    taken = np.divide(own[:4], own[4], out=line.copy(), where=own[4] > 0)
-    crossed = found[10] < wanted - CROSSED
-    kept = np.where(crossed, line * (wanted < stroke), taken)
-    return np.where(away < CONTOUR_RANGE, kept, line).astype(np.float32)
+    halves = [np.concatenate([line, distance[None], np.ones_like(distance)[None]]) * own for own in (side, ~side)]
+    found = np.where(side, *(_sampled(half, offset) for half in halves))
+    mine = found[5] > 0
+    found = np.divide(found[:5], found[5], out=np.concatenate([line, distance[None]]), where=mine)
+    crossed = found[4] < wanted - CROSSED
+    kept = np.where(crossed, line * (wanted < stroke), found[:4])
+    return np.where(distance < CONTOUR_RANGE, kept, line).astype(np.float32)
+
+
+def _outward(distance: np.ndarray, side: np.ndarray) -> np.ndarray:
+    """(2, y, x) unit vectors y, x away from the contour: upwind differences of the distance, on one side each.
+
+    0 where no neighbour is nearer to it.
+    """
+    wide, sides = np.pad(distance, 1, mode="edge"), np.pad(side, 1, mode="edge")
+    height, width = distance.shape
+    slopes = []
+    for dy, dx in ((1, 0), (0, 1)):
+        rise = []
+        for sign in (-1, 1):
+            there = (slice(1 + sign * dy, 1 + sign * dy + height), slice(1 + sign * dx, 1 + sign * dx + width))
+            step = distance - wide[there]
+            # A larger step is no distance: beyond it another contour counts.
+            rise.append(np.where((sides[there] == side) & (np.abs(step) < STEEP), np.maximum(step, 0), 0))
+        slopes.append(np.where(rise[0] >= rise[1], rise[0], -rise[1]))
+    found = np.stack(slopes)
+    length = np.sqrt((found**2).sum(0))
+    return np.divide(found, length, out=np.zeros_like(found), where=length > 0)
 
 
 def _sampled(planes: np.ndarray, offset: np.ndarray) -> np.ndarray:
@@ -161,7 +181,7 @@ def reshaped(alpha: np.ndarray, threshold: np.ndarray, slope: np.ndarray) -> np.
 def line_owner(frame: Mapping[str, np.ndarray]) -> np.ndarray:
     """(y, x) part id that a line at every pixel belongs to: on the owner's surface its own, else the contour's."""
     part, side = frame["part_id"][0], frame["contour_side"][0] > 0
-    contour = (frame["contour"][0] == 0) & side
+    contour = (frame["contour"][0] < ON_CONTOUR) & side
     if not contour.any():
         return part
     rows, columns = ndimage.distance_transform_edt(~contour, return_distances=False, return_indices=True)
@@ -176,7 +196,7 @@ def inner_share(frame: Mapping[str, np.ndarray], taper: float) -> np.ndarray:
     seen = frame["object_id"][0] > 0 if "object_id" in frame else frame["color"][3] >= 0.5
     contour = frame["contour"][0].astype(np.float32)
     beside = ndimage.binary_dilation(~seen, np.ones((3, 3), bool))
-    silhouette = (contour == 0) & seen & beside
+    silhouette = (contour < ON_CONTOUR) & seen & beside
     if not silhouette.any():
         return np.ones_like(contour)
     away = ndimage.distance_transform_edt(~silhouette).astype(np.float32)

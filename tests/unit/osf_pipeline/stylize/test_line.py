@@ -23,13 +23,16 @@ def frame() -> dict[str, np.ndarray]:
     body, arm = part == 1, part == 2
     seen = part > 0
     seed = (body & ndimage.binary_dilation(~seen)) | (arm & ndimage.binary_dilation(~arm))
-    distance, (rows, columns) = ndimage.distance_transform_edt(~seed, return_indices=True)
+    to_seed, (rows, columns) = ndimage.distance_transform_edt(~seed, return_indices=True)
     y, x = np.mgrid[:SIZE, :SIZE]
+    side = seen & (part == part[rows, columns])
+    # A contour lies half a pixel outside its owner's pixels.
+    distance = np.where(side, to_seed + 0.5, np.maximum(to_seed - 0.5, 0))
     return {
         "part_id": part[None],
         "object_id": seen[None].astype(np.uint16),
         "contour": np.minimum(distance, CONTOUR_RANGE).astype(np.float16)[None],
-        "contour_side": (seen & (part == part[rows, columns]))[None].astype(np.uint8),
+        "contour_side": side[None].astype(np.uint8),
         "color": np.stack([0.5 * seen] * 3 + [seen]).astype(np.float32),
         "rest_position": (0.01 * np.stack([x, y, 0 * x]) * seen).astype(np.float32),
     }
@@ -39,7 +42,7 @@ def strokes(width: float = 6.0, alpha: float = 1.0) -> np.ndarray:
     """The plain line of the frame: that many pixels of every contour's owner."""
     pixels = frame()
     line = np.zeros((4, SIZE, SIZE), np.float32)
-    line[3] = alpha * np.clip(width - pixels["contour"][0], 0, 1) * pixels["contour_side"][0]
+    line[3] = alpha * np.clip(width - pixels["contour"][0] + 0.5, 0, 1) * pixels["contour_side"][0]
     line[:3] = line[3] * np.array([0.1, 0.2, 0.05])[:, None, None]
     return line
 
