@@ -48,6 +48,7 @@ class GenerateRequest(Strict):
         motions: to choose from: built-in ones, and files under the layout's motions.
         frames: of each sequence.
         width, height: pixels.
+        keyframes: drawn of each character: the rest pose from the front and the back, then steps seen from the sides.
     """
 
     seed: int = Field(0, ge=0)
@@ -59,6 +60,7 @@ class GenerateRequest(Strict):
     frames: int = Field(24, ge=1)
     width: int = Field(384, ge=16)
     height: int = Field(384, ge=16)
+    keyframes: int = Field(1, ge=1, le=4)
 
     @property
     def name(self) -> str:

@@ -19,7 +19,7 @@ from osf_pipeline.execution import Json
 from osf_pipeline.exr.write import write_exr
 from osf_pipeline.generate.hands import in_scene, pen_scale
 from osf_pipeline.generate.plan import Cast, Sequence
-from osf_pipeline.generate.player import TRUTH_SEED, Player, write_style
+from osf_pipeline.generate.player import KEYFRAMES, TRUTH_SEED, Player, write_style
 from osf_pipeline.layout import Layout, join
 from osf_pipeline.motion.library import motion
 from osf_pipeline.render.frame import Frame, render_frame
@@ -56,6 +56,7 @@ class SequenceWorker:
         self.layout = Layout(job["root"], job["home"])
         self.threads = int(job["threads"])
         self.figure = int(job["figure"])
+        self.poses = KEYFRAMES[: int(job["keyframes"])]
         self.player = lru_cache(KEPT)(self._player)
 
     def __call__(self, shard: Json) -> Json:
@@ -70,7 +71,7 @@ class SequenceWorker:
 
     def _player(self, name: str, cast: Cast) -> Player:
         player = Player.of(cast)
-        write_style(self.layout.style(name), name, player, self.figure)
+        write_style(self.layout.style(name), name, player, self.figure, self.poses)
         return player
 
     def _mark(self, sequence: Sequence, key: str, *, done: bool) -> None:

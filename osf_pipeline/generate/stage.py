@@ -83,7 +83,7 @@ def generate(
     drawings, contents = _drawings(request)
     sequences = plan(request, clips, drawings)
     figure = round(FIGURE_SHARE * request.height)
-    keys = {sequence.shot: _key(sequence, clips, contents, figure) for sequence in sequences}
+    keys = {sequence.shot: _key(sequence, clips, contents, figure, request.keyframes) for sequence in sequences}
     records = {sequence.shot: record_of(layout, sequence.shot) for sequence in sequences}
     _refuse_foreign(layout, records)
     url = join(layout.root, KIND, request.name)
@@ -91,10 +91,13 @@ def generate(
     if claim is None:
         raise RequestError("another run makes this set", set=request.name, fix="Wait for it, or stop it.")
     with claim:
-        left = [s for s in sequences if not _done(layout, s, records[s.shot], keys[s.shot])]
+        left = [s for s in sequences if not _done(layout, s, records[s.shot], keys[s.shot], request.keyframes)]
         # Real drawings first: what can fail fails early. One character's sequences together: it is built less often.
         left.sort(key=lambda s: (all(cast.drawing is None for cast in s.cast.values()), *s.cast))
-        job = {"root": layout.root, "home": layout.home, "threads": execution.threads, "figure": figure}
+        job = {
+            "root": layout.root, "home": layout.home, "threads": execution.threads, "figure": figure,
+            "keyframes": request.keyframes,
+        }  # fmt: skip
         shards = [{"sequence": s.model_dump(mode="json"), "key": keys[s.shot]} for s in left]
         done = len(sequences) - len(left)
 
@@ -144,14 +147,16 @@ def _drawings(request: GenerateRequest) -> tuple[dict[str, str], dict[str, Any]]
     return folders, contents
 
 
-def _key(sequence: Sequence, clips: Mapping[str, Clip], contents: Mapping[str, Any], figure: int) -> str:
+def _key(
+    sequence: Sequence, clips: Mapping[str, Clip], contents: Mapping[str, Any], figure: int, keyframes: int
+) -> str:
     """What decides the bytes of a sequence; where a real drawing lies does not matter, what is in it does."""
     cast = {
         name: contents[source.drawing] if source.drawing is not None else source.artwork
         for name, source in sequence.cast.items()
     }
     motions = {actor.motion: clips[actor.motion].digest() for actor in sequence.scene.actors}
-    recipe = {"scene": sequence.scene.model_dump(mode="json"), "figure": figure}
+    recipe = {"scene": sequence.scene.model_dump(mode="json"), "figure": figure, "keyframes": keyframes}
     return identity(KIND, STAGE_VERSION, {"cast": cast, "motions": motions}, recipe)
 
 
@@ -168,12 +173,14 @@ def _refuse_foreign(layout: Layout, records: Mapping[str, Json | None]) -> None:
             )  # fmt: skip
 
 
-def _done(layout: Layout, sequence: Sequence, record: Json | None, key: str) -> bool:
-    """Whether a sequence is there, with its styles."""
+def _done(layout: Layout, sequence: Sequence, record: Json | None, key: str, keyframes: int) -> bool:
+    """Whether a sequence is there, with its styles; another set may have given these fewer keyframes or more."""
     if record is None or record["key"] != key or not record["done"]:
         return False
-    styles = (join(layout.style(name), STYLE) for name in sequence.cast)
-    return all(map(exists, (join(layout.renders(sequence.shot), SHOT), *styles)))
+    styles = [join(layout.style(name), STYLE) for name in sequence.cast]
+    if not all(map(exists, (join(layout.renders(sequence.shot), SHOT), *styles))):
+        return False
+    return all(len(layout.style_config(name).exemplars) == keyframes for name in sequence.cast)
 
 
 def _listing(request: GenerateRequest, sequences: list[Sequence], keys: dict[str, str]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import pytest
 from block_player import block
 from PIL import Image
 
+from osf_pipeline.config import dump_yaml
 from osf_pipeline.errors import OsfError, RequestError
 from osf_pipeline.generate import plan as plan_module
 from osf_pipeline.generate import sequence as sequence_module
@@ -74,6 +75,20 @@ def test_the_same_request_again_does_no_work(make: Make, tmp_path: Path, monkeyp
     monkeypatch.setattr(SequenceWorker, "__call__", None)
     assert make(tmp_path).reused == 2
     assert files(tmp_path) == before
+
+
+def test_more_keyframes_are_drawn_and_asked_for_again(make: Make, tmp_path: Path) -> None:
+    made = make(tmp_path)
+    layout = Layout.of(str(tmp_path))
+    assert make(tmp_path, keyframes=2).reused == 0
+    assert {len(layout.style_config(style).exemplars) for style in made.styles} == {2}
+    assert make(tmp_path, keyframes=2).reused == 2
+    # A set of another name that shares the characters' styles took them back.
+    for style in made.styles:
+        path = Path(layout.style(style), "style.yaml")
+        config = layout.style_config(style)
+        path.write_bytes(dump_yaml(config.model_copy(update={"exemplars": config.exemplars[:1]})).encode())
+    assert make(tmp_path, keyframes=2).reused == 0
 
 
 def test_more_sequences_keep_the_earlier_ones(make: Make, tmp_path: Path) -> None:
