@@ -7,6 +7,7 @@ Belongs here: the keys of those files and their meaning. Does not: recipes of a 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -261,17 +262,33 @@ class Exemplar(Source):
     """One drawn keyframe.
 
     Attributes:
-        keyframe: EXR file beside style.yaml (or absolute, or a URL) with the G-buffer the drawing was made on.
-        drawing: PNG, sRGB, straight alpha, registered pixel for pixel to the keyframe.
-        mask: optional PNG; white where the drawing is to be learnt.
+        keyframe: EXR file beside style.yaml (or absolute, or a URL) with the G-buffer the drawing was made on; or
+            `<shot>@<frame>`, a frame of a shot of the project, read as its shot.yaml says.
+        view: of a multi-view file.
+        drawing: PNG, sRGB, straight alpha, registered pixel for pixel to the keyframe's display window.
+        mask: optional PNG; white where the drawing is to be learnt. What is black is neither learnt nor measured.
         strip: optional `strip.json`, `strip.png` beside it: the outline the drawing was made with, straightened,
             in pixels of the original drawing (`drawing.strip`). Read and checked, not learnt from yet.
     """
 
     keyframe: str
+    view: str | None = None
     drawing: str
     mask: str | None = None
     strip: str | None = None
+
+    @property
+    def shot_frame(self) -> tuple[str, int] | None:
+        """Shot and frame number, where the keyframe is one of a shot's."""
+        named = re.fullmatch(r"([^/@]+)@(-?\d+)", self.keyframe)
+        return (named[1], int(named[2])) if named else None
+
+    @model_validator(mode="after")
+    def _read_one_way(self) -> Exemplar:
+        said = self.model_fields_set & {*Source.model_fields, "view"}
+        if self.shot_frame and said:
+            raise ValueError(f"a shot's frame is read as its shot.yaml says: leave out {', '.join(sorted(said))}")
+        return self
 
 
 class StyleConfig(Strict):

@@ -40,6 +40,11 @@ def exists(url: str) -> bool:
     return found
 
 
+def root_of(style_url: str) -> str:
+    """The root a style's folder lies in."""
+    return style_url.rstrip("/").rsplit("/", 2)[0]
+
+
 @dataclass(frozen=True)
 class Layout:
     """The folders of one project."""

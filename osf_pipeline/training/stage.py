@@ -66,6 +66,7 @@ def train_style(
             gate (it stays registered).
         InputDataError: when the exemplar is damaged or does not fit together.
     """
+    from osf_pipeline.exr.keyframe import resolved
     from osf_pipeline.tracking.tracker import Tracker, model_name
 
     began = time.monotonic()
@@ -73,10 +74,11 @@ def train_style(
     recipe = checked({**config.recipe, **(overrides or {})}, TrainRecipe)
     model = model_name(style)
     files = _contents(config, layout.style(style))
-    exemplars = [
-        entry.model_dump(mode="json", exclude={"ocio"}) | {"ocio": input_fingerprint(entry)}
-        for entry in config.exemplars
-    ]
+    exemplars = []
+    for entry in config.exemplars:
+        read = resolved(entry, layout.style(style))  # a shot's frame is learnt as the shot's own shot.yaml reads it
+        said = read.model_dump(mode="json", exclude={"ocio"})
+        exemplars.append(said | {"keyframe": entry.keyframe, "ocio": input_fingerprint(read)})
     space = network_space(config.network_space, config.ocio)
     learnt = {"files": files, "exemplars": exemplars, "network_space": space.attributes}
     training = identity(KIND, STAGE_VERSION, learnt, recipe.model_dump(mode="json"))
@@ -176,17 +178,19 @@ def _contents(config: StyleConfig, base: str) -> dict[str, str]:
         RequestError: when one is missing.
     """
     from osf_pipeline.errors import RequestError
+    from osf_pipeline.exr.keyframe import resolved
 
     found = {}
     for entry in config.exemplars:
         strip = [entry.strip, entry.strip.removesuffix(".json") + ".png"] if entry.strip else []
         for name in filter(None, (entry.keyframe, entry.drawing, entry.mask, *strip)):
-            fs, path = fsspec.core.url_to_fs(join(base, name))
+            url = resolved(entry, base).keyframe if name == entry.keyframe else join(base, name)
+            fs, path = fsspec.core.url_to_fs(url)
             try:
                 found[name] = hashlib.sha256(fs.cat_file(path)).hexdigest()
             except FileNotFoundError as error:
                 raise RequestError(
-                    "a file of the style is missing", file=join(base, name), fix="Mend the path in style.yaml."
+                    "a file of the style is missing", file=url, fix="Mend the path in style.yaml."
                 ) from error
     return found
 
