@@ -7,6 +7,7 @@
     renders/ ──► gbuffer ──► guidance ──► stylized ──► delivery ──► review    partition: shot
                    ▲ blocking checks         ├──► evaluation ──────────┘
                                              └──► baked (on request)
+    occlusion_benchmark (on request): makes its own sequences and compares methods on them
 
 * `discover` makes a partition of every new folder under drawings/, styles/ and renders/ and starts its job, so a
   drawing put into its folder comes out as stylized frames.
@@ -27,6 +28,7 @@ from assets.delivery import delivery
 from assets.evaluation import evaluation
 from assets.gbuffer import gbuffer
 from assets.guidance import guidance
+from assets.occlusion_benchmark import occlusion_benchmark
 from assets.renders import renders
 from assets.resources import OsfProject
 from assets.review import review
@@ -39,8 +41,20 @@ from dagster_project import jobs, schedules, sensors
 @dg.definitions
 def defs() -> dg.Definitions:
     return dg.Definitions(
-        assets=[rig, renders, stylizer, gbuffer, guidance, stylized, delivery, evaluation, review, baked],
-        jobs=[jobs.character, jobs.style, jobs.shot, jobs.bake],
+        assets=[
+            rig,
+            renders,
+            stylizer,
+            gbuffer,
+            guidance,
+            stylized,
+            delivery,
+            evaluation,
+            review,
+            baked,
+            occlusion_benchmark,
+        ],
+        jobs=[jobs.character, jobs.style, jobs.shot, jobs.bake, jobs.benchmark],
         sensors=[sensors.discover, sensors.promotion],
         schedules=[schedules.refresh_characters, schedules.refresh_styles, schedules.refresh_shots],
         resources={

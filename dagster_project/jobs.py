@@ -1,4 +1,5 @@
-"""The jobs: a drawing to renders, a style to its network, a shot from renders to review, and back to textures."""
+"""The jobs: a drawing to renders, a style to its network, a shot from renders to review, and back to textures; and the
+benchmark."""
 
 from __future__ import annotations
 
@@ -12,6 +13,10 @@ shot = dg.define_asset_job(
     "shot", dg.AssetSelection.groups("shot"), description="One shot, from renders to review page."
 )
 bake = dg.define_asset_job("bake", ["baked"], description="A stylized shot, back onto the textures of its objects.")
+
+benchmark = dg.define_asset_job(
+    "benchmark", dg.AssetSelection.groups("benchmark"), description="Methods side by side on sequences of known truth."
+)
 
 PREPARE = [dg.AssetKey(key) for key in ("gbuffer", "guidance")]
 """Part of `shot` that needs no model."""

@@ -25,7 +25,7 @@ from osf_pipeline.bench.measure import Scene
 from osf_pipeline.bench.method import Method
 from osf_pipeline.bench.ours import OURS
 from osf_pipeline.bench.plots import bars
-from osf_pipeline.bench.report import BAND, figures, markdown, of
+from osf_pipeline.bench.report import BAND, HEADLINE, figures, markdown, of
 from osf_pipeline.bench.request import BenchRequest
 from osf_pipeline.bench.runs import FOLDER, Cache, Run, learn_all, learn_in_time, measure_all, tables
 from osf_pipeline.bench.sequences import BenchSequence, generated, in_folder
@@ -65,6 +65,14 @@ class BenchResult:
     preview_png: bytes
     reused: bool
     seconds: float
+
+    @property
+    def headline(self) -> list[dict[str, Any]]:
+        """One flat row per method: its metrics in the occlusion band."""
+        return [
+            {"method": method, **{m: v for m, v in regions.get(BAND, {}).items() if m in HEADLINE}}
+            for method, regions in self.figures.items()
+        ]
 
 
 def bench(

@@ -38,6 +38,7 @@ def stages(monkeypatch: pytest.MonkeyPatch) -> Stages:
     found = Stages()
     rooms = {
         "bake": ("bake_shot",),
+        "bench": ("bench",),
         "character": ("build_from_drawing",),
         "render": ("render_scenes",),
         "ingest": ("validate_shot", "ingest_shot"),

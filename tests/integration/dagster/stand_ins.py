@@ -86,6 +86,16 @@ class Stages:
     def bake_shot(self, layout: Any, shot: str, progress: Any) -> StageResult:
         return self._result(layout, shot, "bake", seen=0.8)
 
+    def bench(self, layout: Any, request: Any, execution: Any, progress: Any) -> SimpleNamespace:
+        self.calls.append(f"bench {request.seeds} {request.steps} {request.methods}")
+        folder = Path(layout.root) / "benchmark" / "id-bench"
+        folder.mkdir(parents=True)
+        (folder / "benchmark.md").write_text("# Occlusion benchmark\n")
+        return SimpleNamespace(
+            id="id-bench", url=str(folder), headline=[{"method": "ours", "contour_f1": 0.97}],
+            figures={"ours": {"occlusion band": {"contour_f1": 0.97}}}, preview_png=PNG, reused=False, seconds=2.0,
+        )  # fmt: skip
+
     def train_style(self, layout: Any, style: str, progress: Any, overrides: dict[str, Any]) -> TrainedStyle:
         self.calls.append(f"train {style} {overrides}")
         folder = Path(layout.root) / "model"

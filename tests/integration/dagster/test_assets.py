@@ -9,6 +9,7 @@ import pytest
 from stand_ins import Stages, run
 
 from assets.resources import OsfProject
+from dagster_project.definitions import defs
 from osf_pipeline.errors import InputDataError
 from osf_pipeline.validate.findings import Finding
 
@@ -117,3 +118,27 @@ def test_a_bake_is_a_job_of_its_own(project: OsfProject, instance: dg.DagsterIns
     assert result.success
     assert stages.calls == ["bake"]
     assert metadata(result, "baked")["seen"] == 0.8
+
+
+def test_the_benchmark_needs_no_shot_and_shows_its_headline(
+    project: OsfProject, instance: dg.DagsterInstance, stages: Stages
+) -> None:
+    config = {"quick": True, "steps": 9, "methods": ["ours", "raw render"]}
+    result = (
+        defs()
+        .resolve_job_def("benchmark")
+        .execute_in_process(
+            run_config={
+                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+                "resources": {"osf": {"config": {"root": project.root}}},
+                "ops": {"occlusion_benchmark": {"config": config}},
+            },
+            instance=instance,
+        )
+    )
+    assert result.success
+    assert stages.calls == ["bench 1 9 ('ours', 'raw render')"]
+    found = metadata(result, "occlusion_benchmark")
+    assert (found["identity"], found["claims"]) == ("id-bench", False)
+    assert found["occlusion_band"].records[0].data == {"method": "ours", "contour_f1": 0.97}
+    assert found["preview"].startswith("![preview](data:image/png;base64,")

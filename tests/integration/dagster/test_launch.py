@@ -132,4 +132,5 @@ def test_a_dev_server_loads_the_code_location(command: list[str], tmp_path: Path
     assert data["workspaceOrError"]["locationEntries"] == [{"name": "osf", "loadStatus": "LOADED"}]
     assert {node["assetKey"]["path"][0] for node in data["assetNodes"]} == {
         "rig", "renders", "stylizer", "gbuffer", "guidance", "stylized", "delivery", "evaluation", "review", "baked",
+        "occlusion_benchmark",
     }  # fmt: skip
