@@ -14,7 +14,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from model.color import srgb_decode, srgb_encode, straight
+from model.color import display_premultiplied, srgb_decode, srgb_encode, straight
 from model.compositing import Sheet
 from model.strokes import NOWHERE, WIDEST, Stroke
 from osf_pipeline.drawing.outline import Outline, outlines
@@ -28,8 +28,15 @@ SHORTEST = 24
 INK_SPREAD = 6.0
 """Pixels over which the ink's colour is taken for one."""
 
-TELLING = 0.05
-"""Squared distance (premultiplied linear RGBA) of ink and what lies below, from which the ink's opacity is sure."""
+ALIKE, TELLING = 0.15, 0.3
+"""Difference (premultiplied display-encoded RGBA) of ink and what lies below, up to which nothing can be said of the
+ink's opacity, and from which on it is sure."""
+
+STRONG = 0.05
+"""Share of the strongest ink below which a place says nothing of the ink's colour."""
+
+STRETCH = 12
+"""Pixels of length, to either side, over which a line keeps its breadth about: what sticks out is another stroke."""
 
 SWELL = 1.8
 """The line may become so many times broader than it mostly is."""
@@ -129,7 +136,7 @@ def unrolled(sheet: Sheet, core: np.ndarray, profile: LineProfile) -> Iterator[S
         seen = _across(outline, image, distance + EDGE)
         # Beyond the middle of a thin limb lies the line of its other side.
         own = outline.unroll(deep[..., None], distance + EDGE)[..., 0] > distance - 1
-        alpha = _steady(seen[..., 3], seen[..., 7] * own) * fade
+        alpha = _bounded(_steady(seen[..., 3], seen[..., 7] * own) * fade, distance)
         shown = seen[..., 3:4] > 0.02
         rgb = np.where(shown, seen[..., :3] / np.maximum(seen[..., 3:4], 0.02), seen[..., 4:7]).clip(0, 1)
         x, y = (np.rint(outline.path[:, i]).astype(int).clip(0, surface.shape[1 - i] - 1) for i in (0, 1))
@@ -147,7 +154,7 @@ def _ink(sheet: Sheet, core: np.ndarray) -> np.ndarray:
     drawn = srgb_encode(straight(sheet.target))[0].numpy() * weight
     total = ndimage.gaussian_filter(weight, INK_SPREAD, truncate=3)
     mean = np.stack([ndimage.gaussian_filter(plane, INK_SPREAD, truncate=3) for plane in drawn])
-    found = total > 1e-4 * total.max()
+    found = total > STRONG * total.max()
     return nearest_of(torch.from_numpy(mean / np.maximum(total, 1e-12))[None], found)[0].numpy()
 
 
@@ -160,9 +167,10 @@ def _premultiplied(display_3HW: np.ndarray) -> np.ndarray:
 def _projection(drawing: np.ndarray, below: np.ndarray, top: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Opacity of `top` that explains the drawing best, and how sure that is, both (y, x) in 0..1."""
     span = top - below
-    length = np.square(span).sum(0)
-    opacity = ((drawing - below) * span).sum(0) / np.maximum(length, 1e-9)
-    return opacity.clip(0, 1), (length / TELLING).clip(0, 1)
+    opacity = ((drawing - below) * span).sum(0) / np.maximum(np.square(span).sum(0), 1e-9)
+    shown = (display_premultiplied(torch.from_numpy(layer)[None])[0].numpy() for layer in (top, below))
+    contrast = np.linalg.norm(np.subtract(*shown), axis=0)
+    return opacity.clip(0, 1), ((contrast - ALIKE) / (TELLING - ALIKE)).clip(0, 1)
 
 
 def _across(outline: Outline, image: np.ndarray, depth: np.ndarray) -> np.ndarray:
@@ -178,6 +186,13 @@ def _steady(alpha: np.ndarray, sure: np.ndarray) -> np.ndarray:
     mean = (alpha * weight).sum(0) / np.maximum(weight.sum(0), 1e-6)
     total, near = (ndimage.gaussian_filter1d(x, INK_SPREAD, axis=0, mode="wrap") for x in (weight, alpha * weight))
     return alpha * sure + (near + 1e-3 * mean) / (total + 1e-3) * (1 - sure)
+
+
+def _bounded(alpha: np.ndarray, distance: np.ndarray) -> np.ndarray:
+    """The line without other strokes that run into it from inside, which are narrow along it and reach far in."""
+    breadth = (alpha * (distance >= 0)).sum(1)
+    usual = ndimage.median_filter(breadth, 2 * STRETCH + 1, mode="wrap")
+    return alpha * (1.2 * usual[:, None] + 2 - distance).clip(0, 1)
 
 
 def _nearest_usable(usable: np.ndarray) -> np.ndarray:
