@@ -88,7 +88,7 @@ def test_the_trainings_run_holds_all_that_made_the_model_and_what_was_measured(
 ) -> None:
     from osf_pipeline.tracking.tracker import Tracker, model_name
 
-    layout, results = done
+    layout, _ = done
     run = Tracker.at(layout.home).run_of(model_name("figure"), 1)
     stored = run.client.get_run(run.id)
     assert (stored.data.params["seed"], stored.data.params["steps"], stored.data.params["rate"]) == ("0", "40", "0.002")

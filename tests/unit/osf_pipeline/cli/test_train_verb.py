@@ -23,7 +23,7 @@ def test_values_are_typed_by_the_recipe() -> None:
 
 @pytest.mark.parametrize("word", ["rate", "rate={"])
 def test_a_word_that_sets_nothing_is_refused(word: str) -> None:
-    with pytest.raises(RequestError, match="--set KEY=VALUE|as in style.yaml"):
+    with pytest.raises(RequestError, match=r"--set KEY=VALUE|as in style\.yaml"):
         assigned([word])
 
 

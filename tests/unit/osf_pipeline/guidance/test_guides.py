@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 
 from model.contours import ContourRule
 from model.occlusion import TRUST_ESTIMATED, TRUST_UNCHECKED
@@ -65,9 +66,9 @@ def test_each_frame_shows_its_uncovered_and_its_covered_strip():
     assert found["revealed"][2].sum() == found["hidden_next"][2].sum() == 3 * 22
     assert not found["revealed"][0].any()
     assert not found["hidden_next"][-1].any()
-    assert found["contour"][2, 0, 80, 70] == 0
+    assert found["contour"][2, 0, 80, 70] == 0.5
     assert found["contour_side"][2, 0, 80, 70:94].all()
-    assert not found["contour_side"][2, 0, 80, 64:70].any()
+    assert not found["contour_side"][2, 0, 80, 67:70].any()
 
 
 def test_the_wrong_sign_of_motion_shows():
@@ -201,3 +202,52 @@ def test_missing_inputs_are_named():
         guides({}, None, None, None)
     with pytest.raises(InputDataError, match="rule"):
         guides(shot(1), None, None, None)
+
+
+def test_an_estimator_answers_from_pictures_and_estimated_flow():
+    asked = []
+
+    class Marking:
+        def __call__(self, here, there, go, back):
+            asked.append((go.step[0, 0, 80, 80].item(), back.step[0, 0, 80, 80].item()))
+            return ((here[:, 2:3] > 0) & (there[:, 2:3] == 0)).float()  # where blue appears
+
+    frames = shot(3)
+    found = guides(frames, None, None, RULE, flow=sliding, occlusion=Marking())
+    assert asked == [(STEP, -STEP), (-STEP, STEP), (STEP, -STEP), (-STEP, STEP)]
+    assert row(found["revealed"], 1) == [88, 89, 90]
+    assert row(found["hidden_next"], 1) == [67, 68, 69]
+    assert found["confidence"][1, 0, 80, 89] == 0.5 * TRUST_ESTIMATED
+    np.testing.assert_array_equal(found["contour"], guides(frames, None, None, RULE)["contour"])
+    # The renderer's motion has no say in it.
+    wild = frames | {"motion": frames["motion"] * 9, "motion_next": frames["motion_next"] * 9}
+    again = guides(wild, None, None, RULE, flow=sliding, occlusion=Marking())
+    for name in GUIDANCE:
+        np.testing.assert_array_equal(again[name], found[name])
+
+
+@pytest.mark.parametrize("names", [None, COLOR], ids=["rendered", "estimated"])
+def test_the_users_maps_take_the_place_of_every_estimate(names):
+    frames = part(shot(4), 0, 4, names)
+    given = np.zeros((4, 1, HEIGHT, WIDTH), np.float32)
+    given[:, 0, 78:82, 10:60] = 0.75
+    found = guides(frames, None, None, None if names else RULE, flow=sliding, starts=[2], maps={"revealed": given})
+    assert [row(found["revealed"], t) for t in range(4)] == [[], list(range(50, 60)), [], list(range(50, 60))]
+    assert set(np.unique(found["revealed"])) == {0, 0.75}
+    assert not found["hidden_next"].any()
+    trust = (1 - 0.5 * 0.75) * (TRUST_ESTIMATED if names else 1)
+    assert found["confidence"][1, 0, 80, 55] == pytest.approx(trust, abs=1e-3)
+    both = guides(
+        frames, None, None, None if names else RULE, flow=sliding, maps={"revealed": given, "hidden_next": given}
+    )
+    assert row(both["hidden_next"], 0) == list(range(50, 60))
+    assert not both["hidden_next"][3].any()
+
+
+def test_sources_tell_who_said_what_is_hidden():
+    names = set(shot(1))
+    light = sources(names, estimated=True)
+    assert (light["revealed"], light["hidden_next"], light["contour"]) == ("estimated", "estimated", "rendered")
+    assert light["confidence"] == "estimated"
+    given = sources(COLOR, maps={"revealed"})
+    assert (given["revealed"], given["hidden_next"]) == ("given", "none")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from osf_pipeline.render.frame import Frame, render_frame
 from osf_pipeline.render.raycast import Hits, Posed
 from osf_pipeline.sample.contours import find_contours
 from osf_pipeline.sample.figure import ORIGIN, PARTS, build_body, surface_distance, surface_nets
+from osf_pipeline.sample.hand import SAMPLE_HAND
 from osf_pipeline.sample.make import SampleRequest, keyframe_scene, make_sample, sample_scene, styled_truth
 from osf_pipeline.sample.motion import dance
 from osf_pipeline.sample.noise import field
@@ -214,6 +216,75 @@ def test_distances_are_unsigned_truncated_and_zero_on_the_edge() -> None:
     assert distance.max() == CONTOUR_RANGE
     assert (occlusion >= distance).all()
     assert (occlusion > distance + 5).any()  # silhouettes are left out
+
+
+# --- the middle of the stroke
+
+
+def middle(channels: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """(2, y, x) to the nearest middle of a stroke, and (y, x) the pixels it runs through."""
+    step = np.stack([channels["centre.X"], channels["centre.Y"]]).astype(np.float32)
+    return step, (np.abs(step) <= 0.5).all(0)
+
+
+EVEN = replace(
+    SAMPLE_HAND,
+    width=2.5,
+    swell=0,
+    tremor=0,
+    limits=(2.5, 2.5),
+    overshoot=0,
+    darkness=1,
+    fade=0,
+    dry=0,
+    bare=0,
+    second=0,
+)
+
+
+def test_the_middle_of_a_stroke_lies_half_its_width_inside_the_contour() -> None:
+    channels = styled_truth(keyframe(), 0, {1: EVEN}, 1.0)
+    step, on = middle(channels)
+    assert on.sum() > 200
+    np.testing.assert_allclose(channels["centre.width"][on], 2.5, atol=0.01)
+    place = np.stack(np.nonzero(on)) + step[::-1, on]
+    depth = ndimage.map_coordinates(channels["contour.distance"], place, order=1)
+    assert np.median(depth) == pytest.approx(1.25, abs=0.25)  # contour samples lie up to one sample inside
+    assert (np.abs(depth - 1.25) < 0.5).mean() > 0.85  # where strokes meet, they share one middle
+    apart = np.hypot(*step)
+    away = ndimage.distance_transform_edt(~on)
+    assert np.abs(apart - away)[away < 20].max() < 1.1
+    assert apart.max() == pytest.approx(CONTOUR_RANGE, abs=0.05)
+
+
+def test_grain_and_darkness_do_not_move_the_middle() -> None:
+    pencil = replace(EVEN, darkness=0.3, fade=0.2, faintest=0.1, dry=0.6, tooth=0.7, rough=0.4, second=1.5, bare=2)
+    plain, grainy = (styled_truth(crossing(), 0, {1: hand}, 0.7) for hand in (EVEN, pencil))
+    assert grainy["line.A"].sum() < 0.6 * plain["line.A"].sum()
+    for name in ("centre.X", "centre.Y", "centre.width"):
+        np.testing.assert_array_equal(plain[name], grainy[name])
+    wandering = styled_truth(crossing(), 0, {1: replace(EVEN, wander=1.0)}, 0.7)
+    assert (wandering["centre.X"] != plain["centre.X"]).mean() > 0.3
+
+
+def test_no_stroke_has_no_middle() -> None:
+    channels = styled_truth(crossing(), 0, {})
+    step, on = middle(channels)
+    assert not on.any()
+    np.testing.assert_allclose(np.hypot(*step), CONTOUR_RANGE, atol=0.05)
+    assert not channels["centre.width"].any()
+
+
+def test_the_far_side_of_a_contour_is_behind_it() -> None:
+    far, near = truth()["contour.far"] > 0, crossing().buffers["depth"][0]
+    assert far[np.isinf(near)].all()  # background is behind every silhouette
+    part = crossing().buffers["part_id"][0]
+    hand, head = (part == PARTS.index(name) + 1 for name in ("right_hand", "head"))
+    assert not far[hand].any()
+    rim = head & (ndimage.distance_transform_edt(~hand) < 3)
+    assert rim.sum() > 10
+    assert far[rim].mean() > 0.8
+    assert not far[head & (truth()["contour.distance"] < 3) & (truth()["occlusion.distance"] > 12)].any()
 
 
 def test_beauty_is_line_over_fill_and_fill_is_the_render() -> None:
