@@ -1,7 +1,7 @@
 """Where a drawn line belongs: silhouettes and occlusion contours of a G-buffer, their owners, and creases.
 
-Belongs here: the contour rule and what follows from it. Does not: the network's view of it (`inputs`), reading a shot
-(`osf_pipeline.guidance`).
+Belongs here: the contour rule and what follows from it. Does not: where a contour lies between two pixels and whose it
+is (`outline`), the network's view of it (`inputs`), reading a shot (`osf_pipeline.guidance`).
 
 A contour lies between two neighbouring pixels and is marked on the nearer one, its owner. Buffers follow
 `osf_pipeline.buffers`: y down, depth +inf on background, ids 0 on background.
@@ -10,63 +10,47 @@ A contour lies between two neighbouring pixels and is marked on the nearer one, 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from model.distance import at, nearest
+from model.outline import CONTOUR_RANGE, ContourRule, measure
 from model.warp import inconsistency
 
-CONTOUR_RANGE = 32.0
-"""Pixels at which the contour distance saturates."""
+__all__ = ["CONTOUR_RANGE", "ContourRule", "Contours", "contours", "creases", "crossings", "estimate_pixel"]
 
 CREASE_DEGREES = (20.0, 60.0)
 """Angle between neighbouring normals where a crease begins, and where it is full."""
 
-SLANT = 8.0
-"""Pixels of rest distance that a step of one pixel on a slanted surface may cover."""
+STEEPEST = 12.0
+"""Largest slope (depth over width) by which a surface explains its own depth step; beyond, normals tell little."""
+
+DEPTH_SHARE, REST_SHARE = 0.012, 0.018
+"""Depth gap and rest gap of the default rule, in sizes of the figure."""
 
 
-@dataclass(frozen=True)
-class ContourRule:
-    """Thresholds of one shot; in scene units, so that they mean the same in every frame.
-
-    Attributes:
-        pixel: scene units a pixel covers at the subject.
-        depth_gap: depth step that counts as one surface passing behind another.
-        rest_gap: distance in the rest pose that two neighbours on one surface never have.
-        min_size: connected contour pixels below this number are specks and are dropped.
-        contact: also mark touching parts (ids and rest positions change, depth hardly does). The owner is then a matter
-            of hair's breadths and lines double, so this is off by default.
-    """
-
-    pixel: float
-    depth_gap: float
-    rest_gap: float
-    min_size: int = 9
-    contact: bool = False
-
-
-def rule_for(pixel: float, rest_size: float, *, contact: bool = False) -> ContourRule:
-    """The default rule: a depth gap of 4 pixels, a rest gap of 1.8 % of the figure.
+def rule_for(pixel: float, rest_size: float, *, subject: float | None = None, contact: bool = False) -> ContourRule:
+    """The default rule. Gaps are shares of the figure, so that a line does not come and go with the resolution.
 
     Args:
         pixel: scene units a pixel covers at the subject: `display-width scale / width` of an orthographic camera, else
             `estimate_pixel`.
         rest_size: largest side of the rest pose's bounding box in scene units.
+        subject: depth at which `pixel` holds under a perspective camera.
     """
-    return ContourRule(pixel, 4 * pixel, 0.018 * rest_size, contact=contact)
+    return ContourRule(pixel, DEPTH_SHARE * rest_size, REST_SHARE * rest_size, subject=subject, contact=contact)
 
 
 class Contours(NamedTuple):
     """Contours of a batch of frames.
 
     Attributes:
-        distance: (B, 1, H, W) float32, Euclidean pixels to the nearest seed, 0 to `CONTOUR_RANGE`.
-        side: (B, 1, H, W) bool, the pixel lies on the surface that owns its nearest contour: the line belongs on it. A
-            surface without a contour in range is its own; background never is.
+        distance: (B, 1, H, W) float32, pixels to the contour itself, 0 to `CONTOUR_RANGE`: on the owner's side to the
+            nearest one the surface seen here owns, elsewhere to the nearest of all.
+        side: (B, 1, H, W) bool, the surface seen here owns that contour: the line belongs on it. A surface without a
+            contour in range is its own; background never is.
         seed: (B, 1, H, W) bool, owner pixels of a contour.
         crease: (B, 1, H, W) float32, 0..1, a fold within one part.
     """
@@ -84,55 +68,53 @@ def contours(
     part_B1HW: Tensor,
     object_B1HW: Tensor,
     rule: ContourRule,
+    coverage_B1HW: Tensor | None = None,
 ) -> Contours:
-    """Contours by the rule of `seeds`, with distance, owner and creases."""
-    seed = without_specks(seeds(depth_B1HW, rest_B3HW, part_B1HW, object_B1HW, rule), rule.min_size)
-    near = nearest(seed, int(CONTOUR_RANGE))
-    # The owner's surface: not behind its own edge, and no farther away in the rest pose than a slanted surface may be.
-    # Where no contour is in range, `nearest` names the pixel itself: it owns itself. Background is behind everything.
-    behind = depth_B1HW - at(depth_B1HW, near.index)
-    away = (rest_B3HW - at(rest_B3HW, near.index)).square().sum(1, keepdim=True)
-    allowed = rule.rest_gap + SLANT * rule.pixel * near.distance
-    side = (behind < 2 * rule.depth_gap) & (away < allowed.square())
-    return Contours(near.distance, side, seed, creases(normal_B3HW, part_B1HW, object_B1HW))
+    """Contours by the rule of `crossings`, with distance, owner and creases.
 
-
-def seeds(depth_B1HW: Tensor, rest_B3HW: Tensor, part_B1HW: Tensor, object_B1HW: Tensor, rule: ContourRule) -> Tensor:
-    """(B, 1, H, W) bool, the nearer pixel of every neighbouring pair with a contour between them.
-
-    That is where behind a surface lies
-        * background (a silhouette), or
-        * another object, farther by the depth gap, or
-        * another part, farther by the depth gap and by the rest gap, or
-        * the same part, farther by the rest gap, and by the depth gap more than its slope explains: a steep surface is
-          steep on both sides of the pair, a torn one flat on one.
-    A far pixel that is itself the last before background does not count: every steep rim would.
+    Args:
+        coverage_B1HW: 0..1, antialiased; places silhouettes within the pixel. Without it, as inner contours, they are
+            placed by their neighbours alone.
     """
-    seed = torch.zeros_like(depth_B1HW, dtype=torch.bool)
+    crossing = crossings(depth_B1HW, rest_B3HW, normal_B3HW, part_B1HW, object_B1HW, rule)
+    seed = without_specks(crossing.any(1, keepdim=True), rule.min_size)
+    distance, side = measure(crossing & seed, depth_B1HW, rest_B3HW, object_B1HW, rule, coverage_B1HW)
+    return Contours(distance, side, seed, creases(normal_B3HW, part_B1HW, object_B1HW))
+
+
+def crossings(
+    depth_B1HW: Tensor,
+    rest_B3HW: Tensor,
+    normal_B3HW: Tensor,
+    part_B1HW: Tensor,
+    object_B1HW: Tensor,
+    rule: ContourRule,
+) -> Tensor:
+    """(B, 4, H, W) bool: a contour passes between this, the nearer, pixel and its right, left, lower, upper neighbour.
+
+    That is where behind a surface lies background (a silhouette), or a surface farther by the depth gap and more than
+    that surface's own slope explains: a steep surface is steep beyond the pair too. Within a part, between parts and
+    between objects the rule is the same: on a smooth joint the slope explains the step, at a touch there is none.
+    """
+    B, _, H, W = depth_B1HW.shape
+    found = torch.zeros(B, 4, H, W, dtype=torch.bool, device=depth_B1HW.device)
     seen = depth_B1HW.isfinite()
     flat = torch.where(seen, depth_B1HW, 0.0)
-    for axis in (2, 3):
-        a, b = _pair(seen, axis)
-        depth_a, depth_b = _pair(flat, axis)
-        step = torch.where(a & b, depth_b - depth_a, 0.0)
-        gap = step.abs()
-        rest_a, rest_b = _pair(rest_B3HW, axis)
-        apart = (rest_b - rest_a).square().sum(1, keepdim=True) > rule.rest_gap**2
-        objects, parts = _differs(object_B1HW, axis), _differs(part_B1HW, axis)
-        slope = torch.minimum(_shift(gap, axis, -1), _shift(gap, axis, 1))
-        deep = gap > rule.depth_gap
-        passes = torch.where(objects, deep, apart & torch.where(parts, deep, gap - slope > rule.depth_gap))
+    facing = normal_B3HW[:, 2:].abs().clamp(min=1 / STEEPEST) / rule.unit(flat)
+    for axis, (across, onwards, back) in ((3, (0, 0, 1)), (2, (1, 2, 3))):
+        slope = rule.depth_gap + normal_B3HW[:, across : across + 1].abs() / facing
+        (a, b), (depth_a, depth_b), (allowed_a, allowed_b) = (_pair(x, axis) for x in (seen, flat, slope))
+        step = depth_b - depth_a
+        a_hides, b_hides = step > allowed_b, -step > allowed_a
         if rule.contact:
-            passes |= objects | (parts & apart)
-        # The pixel beyond the far one, looking from the near one.
+            rest_a, rest_b = _pair(rest_B3HW, axis)
+            apart = (rest_b - rest_a).square().sum(1, keepdim=True) > rule.rest_gap**2
+            touch = _differs(object_B1HW, axis) | (_differs(part_B1HW, axis) & apart)
+            a_hides, b_hides = a_hides | (touch & (step >= 0)), b_hides | (touch & (step < 0))
         length = step.shape[axis]
-        beyond_a = _shift(seen, axis, 1).narrow(axis, 0, length)
-        beyond_b = _shift(seen, axis, -1).narrow(axis, 1, length)
-        passes &= a & b
-        first, second = seed.narrow(axis, 0, length), seed.narrow(axis, 1, length)
-        first |= (a & ~b) | (passes & (step >= 0) & beyond_b)
-        second |= (b & ~a) | (passes & (step < 0) & beyond_a)
-    return seed
+        found[:, onwards : onwards + 1].narrow(axis, 0, length).copy_(a & (~b | a_hides))
+        found[:, back : back + 1].narrow(axis, 1, length).copy_(b & (~a | b_hides))
+    return found
 
 
 def creases(normal_B3HW: Tensor, part_B1HW: Tensor, object_B1HW: Tensor) -> Tensor:

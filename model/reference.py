@@ -1,7 +1,7 @@
 """The guide maths once more, pixel by pixel, to test the fast paths against.
 
-Belongs here: plain loops that follow the definitions of `distance`, `contours`, `warp` and `occlusion` word by word.
-Does not: anything a shot is processed with. One frame at a time, tensors (C, H, W); ids are integers.
+Belongs here: plain loops that follow the definitions of `distance`, `contours`, `outline`, `warp` and `occlusion` word
+by word. Does not: anything a shot is processed with. One frame at a time, tensors (C, H, W); ids are integers.
 """
 
 from __future__ import annotations
@@ -12,8 +12,19 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from model.contours import ContourRule
+from model.contours import STEEPEST
 from model.occlusion import SUBPIXEL
+from model.outline import (
+    BEYOND,
+    CONTOUR_RANGE,
+    DIRECTIONS,
+    FINENESS,
+    HALF_STRETCH,
+    OWN_REACH,
+    SLANT,
+    WINDOW,
+    ContourRule,
+)
 
 Pixel = tuple[int, int]
 """y, x."""
@@ -34,45 +45,111 @@ def nearest(marked_HW: Tensor, reach: int) -> tuple[Tensor, Tensor]:
     return distance, index
 
 
-def seeds(depth_HW: Tensor, rest_3HW: Tensor, part_HW: Tensor, object_HW: Tensor, rule: ContourRule) -> Tensor:
-    """Seeds as `contours.seeds`: every pixel asks its four neighbours whether they pass behind it."""
+def crossings(
+    depth_HW: Tensor, rest_3HW: Tensor, normal_3HW: Tensor, part_HW: Tensor, object_HW: Tensor, rule: ContourRule
+) -> Tensor:
+    """As `contours.crossings`: every pixel asks its four neighbours whether they pass behind it."""
     H, W = depth_HW.shape
-    found = torch.zeros(H, W, dtype=torch.bool)
-
-    def seen(p: Pixel) -> bool:
-        return bool(depth_HW[p].isfinite())
-
-    def clamped(y: int, x: int) -> Pixel:
-        return min(max(y, 0), H - 1), min(max(x, 0), W - 1)
-
-    def gap(p: Pixel, q: Pixel) -> float:
-        return (depth_HW[q] - depth_HW[p]).item() if seen(p) and seen(q) else 0.0
-
+    found = torch.zeros(4, H, W, dtype=torch.bool)
     for y, x in product(range(H), range(W)):
-        for dy, dx in ((0, 1), (0, -1), (1, 0), (-1, 0)):
-            near, far, beyond = (y, x), (y + dy, x + dx), clamped(y + 2 * dy, x + 2 * dx)
-            if not (0 <= far[0] < H and 0 <= far[1] < W and seen(near)):
+        for k, (dx, dy) in enumerate(DIRECTIONS):
+            near, far = (y, x), (y + dy, x + dx)
+            if not (0 <= far[0] < H and 0 <= far[1] < W and depth_HW[near].isfinite()):
                 continue
-            if not seen(far):
-                found[y, x] = True
+            if not depth_HW[far].isfinite():
+                found[k, y, x] = True
                 continue
-            step = gap(near, far)
-            ahead = step > 0 or (step == 0 and dy + dx > 0)
-            if not ahead or not seen(beyond):
-                continue
-            apart = (rest_3HW[:, *far] - rest_3HW[:, *near]).norm().item() > rule.rest_gap
-            deep = step > rule.depth_gap
-            if object_HW[near] != object_HW[far]:
-                found[y, x] |= deep or rule.contact
-            elif part_HW[near] != part_HW[far]:
-                found[y, x] |= apart and (deep or rule.contact)
-            else:
-                # At the picture's edge the pair itself stands in for the missing neighbour.
-                back = clamped(y - dy, x - dx)
-                before = gap(back, near) if back != near else step
-                after = gap(far, beyond) if beyond != far else step
-                found[y, x] |= apart and step - min(abs(before), abs(after)) > rule.depth_gap
+            step = (depth_HW[far] - depth_HW[near]).item()
+            across = normal_3HW[0 if dx else 1, *far].abs().item()
+            facing = max(normal_3HW[2, *far].abs().item(), 1 / STEEPEST)
+            unit = rule.pixel if rule.subject is None else rule.pixel * max(depth_HW[far].item() / rule.subject, 1e-3)
+            found[k, y, x] = step > rule.depth_gap + across / facing * unit
+            if rule.contact and (step > 0 or (step == 0 and dx + dy > 0)):
+                apart = (rest_3HW[:, *far] - rest_3HW[:, *near]).norm().item() > rule.rest_gap
+                touch = object_HW[near] != object_HW[far] or (part_HW[near] != part_HW[far] and apart)
+                found[k, y, x] |= bool(touch)
     return found
+
+
+def measure(
+    crossing_4HW: Tensor,
+    depth_HW: Tensor,
+    rest_3HW: Tensor,
+    object_HW: Tensor,
+    rule: ContourRule,
+    coverage_HW: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Distance and side as `outline.measure`: every pixel asks every mark."""
+    H, W = depth_HW.shape
+    marks = [(y, x) for y, x in product(range(H), range(W)) if crossing_4HW[:, y, x].any()]
+    distance, side = torch.full((H, W), CONTOUR_RANGE), depth_HW.isfinite()
+
+    def apart(p: Pixel, q: Pixel) -> int:
+        return (p[0] - q[0]) ** 2 + (p[1] - q[1]) ** 2
+
+    def owns(mark: Pixel, p: Pixel) -> bool:
+        unit = rule.pixel if rule.subject is None else rule.pixel * max(depth_HW[mark].item() / rule.subject, 1e-3)
+        allowed = rule.rest_gap + SLANT * math.sqrt(apart(mark, p)) * unit
+        return bool(
+            object_HW[p] == object_HW[mark]
+            and depth_HW[p] - depth_HW[mark] < rule.depth_gap
+            and (rest_3HW[:, *p] - rest_3HW[:, *mark]).norm() < allowed
+        )
+
+    def directions(mark: Pixel) -> list[Pixel]:
+        return [d for d, crossed in zip(DIRECTIONS, crossing_4HW[:, *mark], strict=True) if crossed]
+
+    def normal(mark: Pixel) -> tuple[int, int]:
+        return sum(dx for dx, _ in directions(mark)), sum(dy for _, dy in directions(mark))
+
+    def points(mark: Pixel) -> list[tuple[float, float]]:
+        found = []
+        for dx, dy in directions(mark):
+            far, reach = (mark[0] + dy, mark[1] + dx), 0.5
+            if coverage_HW is not None and not depth_HW[far].isfinite():
+                reach = min(max((coverage_HW[mark] + coverage_HW[far]).item() - 0.5, 0), 1)
+            found.append((mark[1] + reach * dx, mark[0] + reach * dy))
+        return found
+
+    def stretch(mark: Pixel) -> tuple[float, float, float, float]:
+        nx, ny = normal(mark)
+        near = [
+            other
+            for other in marks
+            if max(abs(other[0] - mark[0]), abs(other[1] - mark[1])) <= WINDOW
+            and nx * normal(other)[0] + ny * normal(other)[1] > 0
+            and owns(mark, other)
+        ]
+        if not near:
+            return mark[1], mark[0], 0, 0
+        spots = [spot for other in near for spot in points(other)]
+        across, down = (sum(normal(other)[axis] for other in near) for axis in (0, 1))
+        length = math.hypot(across, down)
+        middle_x, middle_y = (sum(spot[axis] for spot in spots) / len(spots) for axis in (0, 1))
+        return middle_x, middle_y, across / length, down / length
+
+    stretches = {mark: stretch(mark) for mark in marks}
+
+    def away(mark: Pixel, p: Pixel) -> tuple[float, bool]:
+        middle_x, middle_y, nx, ny = stretches[mark]
+        x, y = p[1] - middle_x, p[0] - middle_y
+        off, along = x * nx + y * ny, max(abs(x * ny - y * nx) - HALF_STRETCH, 0)
+        return (math.hypot(off, along) if nx or ny else math.hypot(x, y)), off > BEYOND
+
+    for p in product(range(H), range(W)):
+        ranked = sorted(marks, key=lambda mark: (apart(mark, p), mark[1], mark[0]))
+        if not ranked or apart(ranked[0], p) >= CONTOUR_RANGE**2:
+            continue
+        first = ranked[0]
+        distance[p], beyond = away(first, p)
+        side[p] &= (p == first or not beyond) and owns(first, p)
+        if depth_HW[p].isfinite() and not side[p]:
+            within = [mark for mark in marks if apart(mark, p) <= OWN_REACH**2]
+            for mark in sorted(within, key=lambda mark: (apart(mark, p), mark)):
+                if owns(mark, p) and not away(mark, p)[1]:
+                    distance[p], side[p] = away(mark, p)[0], True
+                    break
+    return (distance * FINENESS).round().clamp(max=CONTOUR_RANGE * FINENESS) / FINENESS, side
 
 
 def without_specks(marked_HW: Tensor, min_size: int) -> Tensor:

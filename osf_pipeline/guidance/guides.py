@@ -242,7 +242,8 @@ def _frame_guides(
             hidden_next = unreached(surface, beyond, back, rest_gap)
     if surface and rule:
         depth, normal = _tensor(now["depth"], box), _tensor(now["normal"], box).float()
-        lines = contours(depth, surface.rest, normal, surface.part, surface.object, rule)
+        coverage = _tensor(now["color"][3:], box).float()
+        lines = contours(depth, surface.rest, normal, surface.part, surface.object, rule, coverage)
     else:
         lines = _estimated_contours(seen, past, future, box, torch.maximum(revealed, hidden_next), rule)
     repaired = _tensor(now["sample"] == REPAIRED, box) if "sample" in now else None

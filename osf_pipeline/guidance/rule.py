@@ -46,8 +46,10 @@ def shot_rule(
         size = float(np.ptp(found, axis=0).max())
     else:
         size = max(high - low for low, high in zip(*rest_box, strict=True))
+    subject = None
     if camera is not None and display_width is not None:
-        pixel = _pixel(camera, display_width, float(np.median(frames["depth"][:, 0][seen])))
+        depth = float(np.median(frames["depth"][:, 0][seen]))
+        pixel, subject = _pixel(camera, display_width, depth), depth if camera.projection == "persp" else None
     else:
         try:
             pixel = estimate_pixel(
@@ -64,7 +66,7 @@ def shot_rule(
             "the rest positions do not vary", channel="rest_position", size=size, pixel=pixel,
             fix="Check which channels hold the rest position.",
         )  # fmt: skip
-    return rule_for(pixel, size, contact=contact)
+    return rule_for(pixel, size, subject=subject, contact=contact)
 
 
 def _pixel(camera: Camera, display_width: int, depth: float) -> float:

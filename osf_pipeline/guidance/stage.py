@@ -31,7 +31,7 @@ from osf_pipeline.store.version import PREVIEW_FILE, Version, reopen, require, s
 from osf_pipeline.store.writer import ShardWriter
 
 KIND = "guidance"
-STAGE_VERSION = 2
+STAGE_VERSION = 3
 RULE_FRAMES = 4
 """Frames, spread over the shot, from which its contour rule is measured."""
 
@@ -231,7 +231,7 @@ class GuideWorker:
 def _curves(found: dict[str, np.ndarray]) -> dict[str, list[float]]:
     """Per frame: pixels on a contour, revealed, hidden next, and the mean confidence."""
     marks = {
-        "contour_px": found["contour"] == 0,
+        "contour_px": (found["contour"] <= 1) & (found["contour_side"] > 0),
         "revealed_px": found["revealed"] > 0.5,
         "hidden_next_px": found["hidden_next"] > 0.5,
     }

@@ -9,12 +9,14 @@ from model.contours import (
     ContourRule,
     contours,
     creases,
+    crossings,
     estimate_pixel,
     motion_contours,
     rule_for,
-    seeds,
     without_specks,
 )
+from model.distance import nearest
+from model.outline import OWN_REACH, measure
 from osf_pipeline import buffers
 
 RULE = ContourRule(pixel=1, depth_gap=4, rest_gap=6, min_size=1)
@@ -40,7 +42,7 @@ class Scene:
         return self
 
     def seeds(self, rule: ContourRule = RULE) -> torch.Tensor:
-        return seeds(self.depth, self.rest, self.part, self.object, rule)[0, 0]
+        return crossings(self.depth, self.rest, self.normal, self.part, self.object, rule)[0].any(0)
 
     def contours(self, rule: ContourRule = RULE):
         return contours(self.depth, self.rest, self.normal, self.part, self.object, rule)
@@ -78,17 +80,11 @@ def test_a_part_behind_a_hole_leaves_the_line_on_the_near_rim():
     assert torch.equal(scene.seeds(), ring(*BODY) | rim)
 
 
-@pytest.mark.parametrize(
-    ("depth", "offset", "drawn"), [(45, 100, True), (46.5, 100, False), (40, 0, False), (40, 7, True)]
-)
-def test_parts_need_both_the_depth_gap_and_the_rest_gap(depth, offset, drawn):
-    scene = Scene().sheet(*BODY, 50).sheet(*ARM, depth, part=2, offset=offset)
-    assert scene.seeds()[18, 15] == drawn
-
-
-def test_objects_need_the_depth_gap_alone():
-    assert Scene().sheet(*BODY, 50).sheet(*ARM, 40, owner=2).seeds()[18, 15]
-    assert not Scene().sheet(*BODY, 50).sheet(*ARM, 47, owner=2, offset=100).seeds()[18, 15]
+@pytest.mark.parametrize(("depth", "drawn"), [(45, True), (46.5, False)])
+@pytest.mark.parametrize(("part", "owner"), [(1, 1), (2, 1), (1, 2)], ids=["one part", "two parts", "two objects"])
+def test_only_the_depth_gap_decides_whatever_the_ids(depth, drawn, part, owner):
+    scene = Scene().sheet(*BODY, 50).sheet(*ARM, depth, part=part, owner=owner)
+    assert torch.equal(scene.seeds(), ring(*BODY) | ring(*ARM) if drawn else ring(*BODY))
 
 
 def test_contact_is_drawn_on_request_only_and_on_one_side_only():
@@ -97,32 +93,31 @@ def test_contact_is_drawn_on_request_only_and_on_one_side_only():
     assert torch.equal(scene.seeds(dataclasses.replace(RULE, contact=True)), ring(*BODY) | ring(*ARM))
 
 
-def test_one_part_may_pass_behind_itself_but_a_slope_does_not():
-    fold = Scene().sheet(*BODY, 50).sheet(*ARM, 40, offset=100)
-    assert torch.equal(fold.seeds(), ring(*BODY) | ring(*ARM))
-    slope = Scene().sheet(*BODY, 50)
-    x = torch.arange(48.0)
-    slope.depth = torch.where(slope.depth.isfinite(), 50 + 10 * x, slope.depth)  # 10 units a pixel, everywhere
-    slope.rest[:, 2] = 10 * x
-    assert torch.equal(slope.seeds(), ring(*BODY))
-
-
-def test_a_rim_pixel_before_background_is_no_far_surface():
+@pytest.mark.parametrize(("towards", "drawn"), [((0.9, 0.0), False), ((0.0, 0.9), True), ((0.5, 0.0), True)])
+def test_a_step_is_explained_by_the_far_surfaces_slope_across_the_pair(towards, drawn):
     scene = Scene().sheet(*BODY, 50)
-    scene.depth[..., 5:35, 42] = 70  # the last pixel falls away steeply
-    scene.rest[..., 5:35, 42] += 20
-    assert not scene.seeds()[8:30, 41].any()
-    scene.sheet(slice(5, 35), slice(43, 48), 70, offset=20)  # no longer a rim
-    assert scene.seeds()[8:30, 41].all()
+    x = torch.arange(48.0)
+    scene.depth = torch.where(scene.depth.isfinite(), 50 + 6 * x, scene.depth)  # 6 units a pixel: 4 and a slope of 2
+    nx, ny = towards  # slopes of 2.06, 0 and 0.58 to the right
+    scene.normal[..., 5:35, 5:43] = torch.tensor([nx, ny, (1 - nx * nx - ny * ny) ** 0.5]).view(1, 3, 1, 1)
+    assert scene.seeds()[20, 20] == drawn
+
+
+def test_slopes_count_more_where_a_pixel_covers_more():
+    scene = Scene().sheet(*BODY, 50)
+    x = torch.arange(48.0)
+    scene.depth = torch.where(scene.depth.isfinite(), 50 + 6 * x, scene.depth)
+    scene.normal[..., 5:35, 5:43] = torch.tensor([0.8, 0, 0.6]).view(1, 3, 1, 1)
+    assert scene.seeds(dataclasses.replace(RULE, subject=400.0))[20, 6:42].all()
+    assert not scene.seeds(dataclasses.replace(RULE, subject=25.0))[20, 6:42].any()
 
 
 def test_the_pictures_edge_is_no_silhouette():
     assert not Scene().sheet(slice(0, 40), slice(0, 48), 50).seeds().any()
 
 
-@pytest.mark.parametrize("contact", [False, True])
-@pytest.mark.parametrize("seed", range(8))
-def test_seeds_equal_the_definition_on_random_scenes(seed, contact):
+def random_scene(seed: int):
+    """Depth, rest position, normal, part and object of blocks, and the generator they came from."""
     generator = torch.Generator().manual_seed(seed)
 
     def patches(low: int, high: int) -> torch.Tensor:
@@ -134,10 +129,34 @@ def test_seeds_equal_the_definition_on_random_scenes(seed, contact):
     background = patches(0, 5) == 0
     depth[background], part[background], owner[background] = torch.inf, 0, 0
     rest = torch.cat([8 * patches(0, 3) for _ in range(3)], 1)
-    rule = dataclasses.replace(RULE, contact=contact)
-    fast = seeds(depth, rest, part, owner, rule)[0, 0]
-    assert torch.equal(fast, reference.seeds(depth[0, 0], rest[0], part[0, 0], owner[0, 0], rule))
+    normal = torch.nn.functional.normalize(torch.cat([patches(-2, 3), patches(-2, 3), patches(0, 3)], 1))
+    return depth, rest, normal, part, owner, generator
+
+
+@pytest.mark.parametrize("contact", [False, True])
+@pytest.mark.parametrize("seed", range(8))
+def test_crossings_equal_the_definition_on_random_scenes(seed, contact):
+    depth, rest, normal, part, owner, _ = random_scene(seed)
+    rule = dataclasses.replace(RULE, contact=contact, subject=50.0 if seed % 2 else None)
+    fast = crossings(depth, rest, normal, part, owner, rule)[0]
+    slow = reference.crossings(depth[0, 0], rest[0], normal[0], part[0, 0], owner[0, 0], rule)
+    assert torch.equal(fast, slow)
     assert 0 < fast.sum() < fast.numel()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_distance_and_side_equal_the_definition_on_random_scenes(seed):
+    depth, rest, normal, part, owner, generator = random_scene(seed)
+    rule = dataclasses.replace(RULE, subject=50.0 if seed % 2 else None)
+    crossing = crossings(depth, rest, normal, part, owner, rule)
+    coverage = torch.rand(depth.shape, generator=generator) if seed > 1 else None
+    distance, side = measure(crossing, depth, rest, owner, rule, coverage)
+    slow = reference.measure(
+        crossing[0], depth[0, 0], rest[0], owner[0, 0], rule, None if coverage is None else coverage[0, 0]
+    )
+    assert torch.allclose(distance[0, 0], slow[0], atol=0.02, rtol=0)
+    assert torch.equal(side[0, 0], slow[1])
+    assert side.any()
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -163,27 +182,71 @@ def test_specks_do_not_join_across_frames_or_rows():
 def test_specks_are_dropped_from_contours():
     scene = Scene().sheet(*BODY, 50)
     scene.depth[0, 0, 20, 20] = torch.inf  # a pinhole: four seeds around it
-    found = scene.contours(dataclasses.replace(RULE, min_size=9))
+    found = scene.contours(dataclasses.replace(RULE, min_size=5))
     assert torch.equal(found.seed[0, 0], ring(*BODY))
 
 
-def test_distance_and_side_around_an_arm():
+def test_distance_counts_from_the_contour_itself_and_side_names_its_owner():
     found = Scene().sheet(*BODY, 50).sheet(*ARM, 40, part=2, offset=100).contours()
     distance, side = found.distance[0, 0], found.side[0, 0]
-    assert distance[20, 15:20].tolist() == [0, 1, 2, 3, 4]
-    assert distance[20, 12:15].tolist() == [3, 2, 1]
+    assert distance[20, 15:20].tolist() == [0.5, 1.5, 2.5, 3.5, 4.5]
+    assert distance[20, 2:9].tolist() == [2.5, 1.5, 0.5, 0.5, 1.5, 2.5, 3.5]
     assert side[15:25, 15:30].all()  # the arm
-    assert side[20, 5:9].all()  # the body by its own outline
-    assert not side[20, 11:15].any()  # the body beside the arm
+    assert side[5:35, 5:43].all()  # the body: its own outline is never farther than the pen may reach
     assert not side[:, :5].any()  # background
-    assert distance[12, 12] == pytest.approx(18**0.5)
 
 
-@pytest.mark.parametrize(("depth", "offset"), [(45, 100), (40, 7)], ids=["near in depth", "near in the rest pose"])
-def test_either_depth_or_rest_position_tells_the_surface_behind(depth, offset):
-    found = Scene().sheet(*BODY, 50).sheet(*ARM, depth, part=2, offset=offset).contours()
-    assert not found.side[0, 0, 20, 14]
-    assert found.side[0, 0, 20, 15]
+def test_beside_a_crossing_the_hidden_surface_finds_its_own_outline():
+    wide, body = Scene(60, 80), (slice(5, 55), slice(0, 80))
+    found = wide.sheet(*body, 50).sheet(slice(0, 60), slice(30, 50), 40, part=2, offset=100).contours()
+    distance, side = found.distance[0, 0], found.side[0, 0]
+    assert side[5:55, 20:30][:OWN_REACH].all()
+    assert torch.equal(distance[5:17, 29], torch.arange(12) + 0.5)  # though the arm's outline is half a pixel away
+    assert not side[6 + OWN_REACH : 54 - OWN_REACH, 20:30].any()
+    assert torch.equal(distance[30, 25:30], torch.tensor([4.5, 3.5, 2.5, 1.5, 0.5]))
+
+
+def test_a_slanted_edge_is_placed_finer_than_a_pixel_and_by_coverage_finer_still():
+    y, x = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
+    angle = torch.tensor(0.35)
+    signed = (x - 31.3) * torch.cos(angle) + (y - 30.2) * torch.sin(angle)  # positive outside
+    scene = Scene(64, 64).sheet(slice(0, 64), slice(0, 64), 50)
+    scene.depth[0, 0][signed > 0] = torch.inf
+    inner = (signed.abs() < 6) & (x > 8) & (x < 56) & (y > 8) & (y < 56)
+    errors = {}
+    for name, coverage in (("centres", None), ("coverage", (0.5 - signed).clamp(0, 1)[None, None])):
+        found = contours(scene.depth, scene.rest, scene.normal, scene.part, scene.object, RULE, coverage)
+        assert torch.equal(found.side[0, 0], signed <= 0)
+        errors[name] = (found.distance[0, 0] - signed.abs()).abs()[inner]
+    nearer = torch.where(signed > 0, -1, 1) * nearest(found.seed, 32).distance[0, 0]
+    assert (nearer + 0.5 + signed).abs()[inner].mean() > 0.1  # what marks alone tell
+    assert errors["centres"].mean() < 0.1
+    assert errors["coverage"].mean() < 0.04 < errors["centres"].mean()
+    assert errors["coverage"].max() < 0.25
+
+
+def test_what_is_around_a_frame_or_beside_it_in_a_batch_changes_nothing():
+    scene = (
+        Scene(60, 80)
+        .sheet(slice(12, 50), slice(10, 70), 50)
+        .sheet(slice(20, 35), slice(30, 50), 40, part=2, offset=100)
+    )
+    whole = scene.contours()
+    views = [scene.depth, scene.rest, scene.normal, scene.part, scene.object]
+    crop = contours(*(view[..., 5:57, 3:77] for view in views), RULE)
+    pair = contours(*(torch.cat([view.flip(2), view]) for view in views), RULE)
+    for name in ("seed", "side", "distance"):
+        expected = getattr(whole, name)[0]
+        assert torch.equal(getattr(pair, name)[1], expected)
+        assert torch.equal(getattr(crop, name)[0][..., 5:-5, 5:-5], expected[..., 10:52, 8:72])
+
+
+@pytest.mark.parametrize(("depth", "offset"), [(45, 100), (45, 0)], ids=["far in the rest pose", "near in it"])
+def test_depth_or_the_way_the_contour_faces_tells_the_surface_behind(depth, offset):
+    found = Scene(120, 120).sheet(slice(0, 120), slice(0, 120), 50)
+    found = found.sheet(slice(40, 80), slice(40, 80), depth, part=2, offset=offset).contours()
+    assert not found.side[0, 0, 60, 30:40].any()
+    assert found.side[0, 0, 60, 40:80].all()
 
 
 def test_a_surface_without_a_contour_in_range_owns_itself():
@@ -216,8 +279,9 @@ def test_creases_are_folds_within_one_part():
     assert not creases(scene.normal, scene.part, scene.object).any()
 
 
-def test_the_default_rule_counts_pixels_and_the_figures_size():
-    assert rule_for(0.5, 100) == ContourRule(0.5, 2.0, pytest.approx(1.8))
+def test_the_default_rule_counts_in_sizes_of_the_figure():
+    assert rule_for(0.5, 100) == ContourRule(0.5, pytest.approx(1.2), pytest.approx(1.8))
+    assert rule_for(0.25, 100, subject=3.0) == ContourRule(0.25, pytest.approx(1.2), pytest.approx(1.8), subject=3.0)
 
 
 def test_a_pixel_is_measured_on_surfaces_facing_the_camera():

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 
 from osf_pipeline.buffers import GBUFFER
 from osf_pipeline.config import Camera
@@ -25,7 +26,7 @@ def frames() -> dict[str, np.ndarray]:
 def test_measured_from_the_frames():
     rule = shot_rule(frames())
     assert rule.pixel == pytest.approx(0.5)
-    assert rule.depth_gap == pytest.approx(2)
+    assert rule.depth_gap == pytest.approx(0.012 * 20)
     assert rule.rest_gap == pytest.approx(0.018 * 20)
 
 
@@ -33,8 +34,11 @@ def test_the_camera_and_the_rest_box_come_first():
     box = ((0.0, 0, 0), (10.0, 100, 1))
     ortho = shot_rule(frames(), camera=Camera(scale=16), display_width=64, rest_box=box, contact=True)
     assert (ortho.pixel, ortho.rest_gap, ortho.contact) == (0.25, pytest.approx(1.8), True)
+    assert ortho.subject is None
     persp = shot_rule(frames(), camera=Camera(projection="persp", fov=90), display_width=64)
     assert persp.pixel == pytest.approx(2 * 8 / 64)
+    assert persp.subject == 8
+    assert persp.unit(torch.tensor([8.0, 16.0])).tolist() == pytest.approx([2 * 8 / 64, 4 * 8 / 64])
 
 
 def test_frames_that_cannot_be_measured_are_refused():
