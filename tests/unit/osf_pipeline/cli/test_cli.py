@@ -13,8 +13,9 @@ from osf_pipeline.cli.main import app
 from osf_pipeline.errors import InputDataError, RequestError
 
 VERBS = [
-    "annotate", "character", "render", "ingest", "validate", "guide", "train", "stylize", "deliver", "evaluate",
-    "review", "bake", "run", "inspect", "gc", "replay", "generate", "doctor",
+    "annotate", "character", "render", "ingest", "validate", "guide", "hint", "train", "train-occlusion", "stylize",
+    "crossover", "deliver", "evaluate", "review", "bake", "run", "inspect", "gc", "replay", "generate", "ablate",
+    "doctor",
 ]  # fmt: skip
 
 
