@@ -178,7 +178,7 @@ def _examples(
 
 
 def measure(network: OcclusionNet, held_out: list[Example]) -> tuple[dict[str, float], Scores]:
-    """Network and baseline, each at its own best threshold on these frames: over all of them, and the sequences' median.
+    """Network and baseline, each at its own best threshold: over all frames, and the sequences' median.
 
     Returns:
         the metrics, and the network's scores over all sequences.
