@@ -11,6 +11,7 @@ Bootstrap", chapter 13).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -48,8 +49,11 @@ def summarize(results: pd.DataFrame) -> pd.DataFrame:
 
 def _matrices(results: pd.DataFrame) -> Iterator[tuple[tuple[str, ...], pd.DataFrame]]:
     """Sequences by seeds, for each of `BY`, in order of first appearance."""
-    for key, group in results.groupby(BY, sort=False):
-        yield tuple(map(str, key)), group.pivot_table(index="sequence", columns="seed", values="value", dropna=False)
+    order = results[BY].drop_duplicates()
+    wide = results.set_index([*BY, "sequence", "seed"])["value"].unstack("seed")
+    groups: dict[Any, pd.DataFrame] = {key: group for key, group in wide.groupby(BY)}
+    for key in order.itertuples(index=False, name=None):
+        yield key, groups[key].droplevel(BY)
 
 
 def _centred(prefix: str, values: pd.DataFrame) -> dict[str, float]:
@@ -66,9 +70,16 @@ def interval(values: np.ndarray, centre: Callable[..., Any]) -> tuple[float, flo
     """Ends of the 95 % interval of a centre of (sequences, seeds) values; NaN where there are none."""
     if not values.size:
         return np.nan, np.nan
-    rng = np.random.default_rng(SEED)
-    sequences = rng.integers(values.shape[0], size=(SAMPLES, values.shape[0], 1))
-    seeds = rng.integers(values.shape[1], size=(SAMPLES, 1, values.shape[1]))
-    drawn = centre(values[sequences, seeds].reshape(SAMPLES, -1), axis=1)
+    drawn = centre(values[_draws(*values.shape)].reshape(SAMPLES, -1), axis=1)
     low, high = np.percentile(drawn, [(100 - LEVEL) / 2, (100 + LEVEL) / 2])
     return float(low), float(high)
+
+
+@cache
+def _draws(sequences: int, seeds: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of the bootstrap samples: (SAMPLES, sequences, 1) and (SAMPLES, 1, seeds)."""
+    rng = np.random.default_rng(SEED)
+    return (
+        rng.integers(sequences, size=(SAMPLES, sequences, 1)),
+        rng.integers(seeds, size=(SAMPLES, 1, seeds)),
+    )

@@ -1,0 +1,74 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from osf_pipeline.bench.statistics import interval, summarize
+
+
+def results(**values):
+    """Values by method, (sequences, seeds)."""
+    rows = [
+        {
+            "comparison": "equal steps", "set": "test", "sequence": f"s{i}", "method": method.replace("_", " "),
+            "seed": k, "region": "all", "metric": "ssim", "value": value, "frames": 4, "pixels": 9,
+        }
+        for method, matrix in values.items()
+        for i, row in enumerate(matrix)
+        for k, value in enumerate(row)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def row(summary, method):
+    (found,) = summary[summary["method"] == method].to_dict("records")
+    return found
+
+
+def test_centres_are_over_sequences_and_seeds():
+    found = row(summarize(results(ours=[[1, 2], [3, 10]])), "ours")
+    assert (found["median"], found["mean"]) == (2.5, 4)
+    assert (found["sequences"], found["seeds"]) == (2, 2)
+
+
+def test_a_difference_is_taken_on_the_same_sequence_and_seed():
+    spread = np.arange(12.0).reshape(6, 2)
+    found = row(summarize(results(ours=spread, other=spread + 0.5)), "other")
+    # However far the values lie apart, their difference is certain.
+    assert [found[f"difference_median{end}"] for end in ("", "_low", "_high")] == [0.5] * 3
+    assert found["mean_high"] - found["mean_low"] > 2
+
+
+def test_ours_differs_from_itself_in_nothing_that_is_told():
+    found = summarize(results(ours=[[1.0], [2.0]], other=[[1.0], [2.0]]))
+    assert np.isnan(row(found, "ours")["difference_median"])
+    assert row(found, "other")["difference_median"] == 0
+
+
+def test_sequences_without_a_value_are_left_out_and_counted():
+    found = summarize(results(ours=[[1.0], [2.0], [9.0]], other=[[2.0], [np.nan], [11.0]]))
+    assert (row(found, "ours")["median"], row(found, "ours")["sequences"]) == (2, 3)
+    assert (row(found, "other")["median"], row(found, "other")["sequences"]) == (6.5, 2)
+    assert row(found, "other")["difference_median"] == 1.5
+    nothing = row(summarize(results(ours=[[np.nan]])), "ours")
+    assert np.isnan(nothing["median"])
+    assert nothing["sequences"] == 0
+
+
+def test_the_interval_is_that_of_the_mean_of_sequences():
+    values = np.random.default_rng(1).normal(5, 2, (400, 1))
+    low, high = interval(values, np.mean)
+    half = 1.96 * 2 / np.sqrt(400)
+    assert low == pytest.approx(values.mean() - half, abs=0.05)
+    assert high == pytest.approx(values.mean() + half, abs=0.05)
+
+
+def test_frames_of_one_sequence_do_not_count_as_many():
+    """Three seeds of one number are one observation: more seeds do not narrow the interval."""
+    one = np.random.default_rng(2).normal(0, 1, (20, 1))
+    assert interval(one.repeat(3, 1), np.mean) == pytest.approx(interval(one, np.mean), abs=0.12)
+    assert interval(np.array([[1.0, 2.0, 3.0]]), np.mean) != (2, 2)  # seeds are drawn too
+
+
+def test_equal_input_gives_equal_intervals():
+    values = np.random.default_rng(3).random((9, 2))
+    assert interval(values, np.median) == interval(values, np.median)
