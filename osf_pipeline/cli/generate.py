@@ -25,6 +25,7 @@ def command(
     frames: Annotated[int, typer.Option(min=1, help="Of each sequence.")] = 24,
     width: Annotated[int, typer.Option(min=16)] = 384,
     height: Annotated[int, typer.Option(min=16)] = 384,
+    keyframes: Annotated[int, typer.Option(min=1, max=4, help="Drawn of each character: front, back, sides.")] = 1,
     root: Root = None,
     home: Home = None,
     backend: Backend = "local",
@@ -40,7 +41,7 @@ def command(
         request = GenerateRequest(
             seed=seed, split=split, sequences=sequences, characters=characters,
             drawings=tuple(str(path.resolve()) for path in drawing or ()), motions=tuple(motion or MOTIONS),
-            frames=frames, width=width, height=height,
+            frames=frames, width=width, height=height, keyframes=keyframes,
         )  # fmt: skip
         made = generate(project(root, home), request, Execution(backend, address, workers, threads), progress_lines())
         typer.echo(

@@ -142,7 +142,7 @@ class Drawn:
 
     Attributes:
         there: bool, drawn.
-        gone: bool, not even drawn beside it; what is neither is drawn a little off.
+        gone: bool, no ink there at all; what is neither is drawn a little off, or melts into another line.
         width: pixels, of the found line; meaningless where it is not drawn.
     """
 
@@ -154,7 +154,8 @@ class Drawn:
     def of(cls, line: Line, true: TrueLine) -> Drawn:
         beside, nearest = line.across(true.points)
         there = beside <= TOLERANCE
-        return cls(there, np.isinf(beside), np.append(line.width, 0)[np.where(there, nearest, -1)])
+        gone = ~ndimage.binary_dilation(line.mask, np.ones((3, 3), bool))[true.asked]
+        return cls(there, gone & ~there, np.append(line.width, 0)[np.where(there, nearest, -1)])
 
 
 def line_metrics(line: Line, drawn: Drawn, true: TrueLine) -> dict[str, Sampled]:

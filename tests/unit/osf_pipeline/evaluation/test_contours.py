@@ -98,6 +98,23 @@ def test_dropping_a_tenth_of_a_contour_loses_a_tenth_of_recall_only():
     assert scores["contour_precision"] == 1
 
 
+def test_a_line_is_there_gone_or_a_little_off():
+    frame = truth()
+    true = TrueLine.of(frame, picture(frame.line, WHITE) - WHITE, PICTURE_SHARE)
+    alpha = ink(40.2)
+    alpha[30:50] = 0  # gone
+    alpha[50:] = ink(41.6)[50:]  # beside its place, yet it covers it
+    drawn = Drawn.of(true.find(picture(alpha, WHITE) - WHITE), true)
+    rows = np.rint(true.points[:, 0])
+    for chosen, there, gone in (
+        ((rows > 12) & (rows < 28), 1, 0),
+        ((rows > 32) & (rows < 47), 0, 1),
+        (rows > 54, 0, 0),
+    ):
+        assert (drawn.there[chosen].mean(), drawn.gone[chosen].mean()) == (there, gone)
+    np.testing.assert_allclose(drawn.width[rows < 25], 4.2, atol=0.4)
+
+
 def test_a_pale_grainy_line_is_as_exact_as_a_strong_one():
     grain = np.random.default_rng(0).uniform(0.5, 1.0, (H, W))
     frame = truth(alpha=0.35 * grain * ink(40.2))
