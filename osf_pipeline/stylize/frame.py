@@ -82,20 +82,17 @@ class Stylizer:
         full = self.card.tier == Tier.FULL
         _check(frame, tuple(dict.fromkeys((*NEEDED, *(("rest_position",) if full else ()), *look.reads))))
         controls = None if look.plain else LineControls.of(look, frame, self.card, objects)
-        scale = controls.scale if controls else 1.0
+        width = controls.width if controls else np.ones((1, 1), np.float32)
         color, contour, side = (_tensor(frame[name]) for name in NEEDED[:3])
         rest = _tensor(frame["rest_position"]) if full else None
         shown = _tensor(convert(frame["color"], self.space, self.network_space))
-        # Nothing is drawn where there is neither a surface nor a contour within reach.
-        reach = min(CONTOUR_RANGE, 2 * scale * self.card.stroke + MARGIN)
-        drawable = (color[:, 3:] > 0) | (contour < reach)
         line = torch.zeros_like(color)
-        for tile in _tiles(drawable[0, 0], origin, self.tile):
-            inside = tile.clipped(*color.shape[2:])
-            place = inside.within(tile)
-            found = self._line(tile, shown, contour, side, rest, scale)
-            line[:, :, inside.rows, inside.columns] = found[:, :, place.rows, place.columns]
-        line = torch.where(drawable & (line[:, 3:] >= MATTE_FLOOR), line, 0.0)
+        for scale in np.unique(width).tolist():
+            # Nothing is drawn where there is neither a surface nor a contour within reach.
+            reach = min(CONTOUR_RANGE, 2 * scale * self.card.stroke + MARGIN)
+            drawable = ((color[:, 3:] > 0) | (contour < reach)) & torch.from_numpy(width == scale)
+            found = self._drawn(drawable, origin, shown, contour, side, rest, scale)
+            line = torch.where(drawable & (found[:, 3:] >= MATTE_FLOOR), found, line)
         line = _tensor(convert(line[0].numpy(), self.network_space, self.space))
         fill = color
         if controls:
@@ -106,6 +103,25 @@ class Stylizer:
             "beauty": _half(over(line, fill)),
             "confidence": np.asarray(frame["confidence"], np.float16),
         }
+
+    def _drawn(
+        self,
+        drawable: Tensor,
+        origin: tuple[int, int],
+        color: Tensor,
+        contour: Tensor,
+        side: Tensor,
+        rest: Tensor | None,
+        scale: float,
+    ) -> Tensor:
+        """Line layer at one scale, tile by tile, at least where something is drawable."""
+        line = torch.zeros_like(color)
+        for tile in _tiles(drawable[0, 0], origin, self.tile):
+            inside = tile.clipped(*color.shape[2:])
+            place = inside.within(tile)
+            found = self._line(tile, color, contour, side, rest, scale)
+            line[:, :, inside.rows, inside.columns] = found[:, :, place.rows, place.columns]
+        return line
 
     def _finish(
         self, line: np.ndarray, frame: Mapping[str, np.ndarray], look: Look, controls: LineControls

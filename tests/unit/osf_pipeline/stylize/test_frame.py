@@ -6,6 +6,7 @@ import torch
 from scipy import ndimage
 
 from model.color import srgb_decode
+from model.strokes import Stroke, Strokes
 from model.stylizer import Architecture
 from model.stylizer import Stylizer as Network
 from model.weights import Card
@@ -302,6 +303,31 @@ def test_at_strength_zero_even_a_changed_fill_is_the_render():
     look = TURNED.model_copy(update={"strength": 0.0, "parts": {}})
     layers = stylizer()(source, look=look)
     np.testing.assert_allclose(layers["fill"].astype(np.float32), source["color"], atol=1e-2, rtol=2e-3)
+
+
+def plain_stylizer(stroke: int) -> Stylizer:
+    """An untrained network, which draws its one plain row along every contour."""
+    torch.manual_seed(0)
+    row = torch.zeros(1, 17, 4)
+    row[:, 8 : 8 + stroke + 1] = torch.tensor([0.1, 0.1, 0.1, 1])
+    strokes = Strokes.of([Stroke(row, torch.zeros(1, 3))], 0.01)
+    net = Network(Architecture(width=8, blocks=1, rows=1, reach=8))
+    net.strokes = strokes
+    return Stylizer(net.eval(), Card(net.architecture, float(stroke), 0.01, ((0, 0, 0), (1, 1, 1)), "CC0-1.0", 0, {}))
+
+
+@pytest.mark.parametrize("factor", [0.5, 1, 2])
+def test_the_line_is_as_broad_as_asked(factor):
+    source = posed()
+    inside = source["contour_side"] > 0
+    source["contour"] = np.where(inside, source["contour"] + 0.5, np.maximum(source["contour"] - 0.5, 0))
+    source["part_id"][:] = inside * (1 + (np.arange(inside.shape[2]) >= 68))
+    alone = {"line": {"width": factor}}
+    for look, expected in ((alone, (factor, factor)), ({"parts": {2: alone}}, (1, factor))):
+        alpha = plain_stylizer(6)(source, look=Look.model_validate(look))["line"][3]
+        for column, ratio in zip((66, 70), expected, strict=True):
+            assert (alpha[40:60, column] > 0.5).sum() == pytest.approx(6.5 * ratio, abs=1)
+            assert alpha[40, column] > 0.8, "the contour is whole"
 
 
 def test_a_look_says_what_it_reads():
