@@ -60,14 +60,6 @@ def tidy(mask: np.ndarray) -> np.ndarray:
     return ndimage.binary_closing(np.pad(mask, 2), np.ones((3, 3), bool))[2:-2, 2:-2] | mask
 
 
-def stroke_width(mask: np.ndarray, centre: np.ndarray) -> float:
-    """Median width in pixels of a line mask, measured on its centre line; NaN without a line."""
-    if not centre.any():
-        return float("nan")
-    # A pixel centre lies half a pixel inside its own edge, on both sides.
-    return float(2 * np.median(ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1][centre]) - 1)
-
-
 def distance_to(mask: np.ndarray) -> np.ndarray:
     """(y, x) float32 pixels to the nearest set pixel; +inf everywhere when none is set."""
     if not mask.any():

@@ -6,7 +6,7 @@ Two kinds:
     * The styled truth of a generated shot (EXR): exact layers, exact distance to the geometric contours, and the middle
       of the drawn strokes from their geometry, so that grain and pale ink do not move it.
     * Reference pictures (PNG): `<frame>_stylized.png` and `<frame>_contour.png`, the line alone. The middle of the line
-      is found by thinning it; distances are measured from it, and a line deeper inside the figure than a stroke is an
+      is found in them; distances are measured from it, and a line deeper inside the figure than a stroke is an
       occlusion contour. A truth that was written without the middle of its strokes has it found likewise.
 """
 
@@ -27,7 +27,7 @@ from osf_pipeline.color import from_straight_srgb
 from osf_pipeline.colorspaces.source import declared_space
 from osf_pipeline.colorspaces.spaces import LINEAR_REC709, convert
 from osf_pipeline.errors import InputDataError
-from osf_pipeline.evaluation.lines import distance_to, stroke_width, thin, tidy
+from osf_pipeline.evaluation.lines import Line, distance_to, trace
 from osf_pipeline.exr.header import read_header
 from osf_pipeline.exr.read import read_exr
 
@@ -102,22 +102,22 @@ def from_channels(channels: Mapping[str, np.ndarray]) -> FrameTruth:
     )
     revealed = channels["revealed.Y"] > 0.5
     if not channels.keys() & set(GEOMETRY):
-        return FrameTruth(beauty, line, contour, occlusion, *thinned(line), revealed)
+        return FrameTruth(beauty, line, contour, occlusion, *middles(trace(line)), revealed)
     x, y, width, far = (channels[name].astype(np.float32) for name in GEOMETRY)
     return FrameTruth(beauty, line, contour, occlusion, np.stack([x, y]), width, revealed, far > 0.5)
 
 
-def thinned(line: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """`to_centre` and `width` of a line of which only the opacity (y, x) is known."""
-    mask = tidy(line > 0.5)
-    centre = thin(mask)
-    if not centre.any():
-        return np.full((2, *line.shape), CONTOUR_RANGE, np.float32), np.zeros(line.shape, np.float32)
-    row, column = ndimage.distance_transform_edt(~centre, return_distances=False, return_indices=True)
-    y, x = np.indices(line.shape)
-    # A pixel centre lies half a pixel inside its own edge, on both sides.
-    width = 2 * ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1] - 1
-    return np.stack([column - x, row - y]).astype(np.float32), width[row, column].astype(np.float32)
+def middles(line: Line) -> tuple[np.ndarray, np.ndarray]:
+    """`to_centre` and `width` from a line as it is found: for truths that hold no more than its opacity."""
+    shape = line.mask.shape
+    if not line.centre.any():
+        return np.full((2, *shape), CONTOUR_RANGE, np.float32), np.zeros(shape, np.float32)
+    number = np.zeros(shape, np.int64)
+    number[line.centre] = np.arange(len(line.points))
+    row, column = ndimage.distance_transform_edt(~line.centre, return_distances=False, return_indices=True)
+    nearest = number[row, column]
+    step = np.moveaxis(line.points[nearest], 2, 0) - np.indices(shape)
+    return step[::-1].astype(np.float32), line.width[nearest].astype(np.float32)
 
 
 def from_reference(stylized: np.ndarray, contour: np.ndarray) -> FrameTruth:
@@ -128,13 +128,12 @@ def from_reference(stylized: np.ndarray, contour: np.ndarray) -> FrameTruth:
         contour: (y, x) uint8, opacity of its line.
     """
     beauty, line = from_straight_srgb(stylized), contour.astype(np.float32) / 255
-    mask = tidy(line > 0.5)
-    centre = thin(mask)
+    found = trace(line)
     inside = ndimage.distance_transform_edt(np.pad(beauty[3] > 0.5, 1))[1:-1, 1:-1]
-    # Without a line there is no stroke, and no pixel of `centre` for the comparison with NaN to matter.
-    inner = centre & (inside > stroke_width(mask, centre) + INNER_MARGIN)
-    near, occluding = (np.minimum(distance_to(where), CONTOUR_RANGE) for where in (centre, inner))
-    return FrameTruth(beauty, line, near, occluding, *thinned(line))
+    stroke = float(np.median(found.width)) if len(found.width) else 0.0
+    inner = found.centre & (inside > stroke + INNER_MARGIN)
+    near, occluding = (np.minimum(distance_to(where), CONTOUR_RANGE) for where in (found.centre, inner))
+    return FrameTruth(beauty, line, near, occluding, *middles(found))
 
 
 def read_truth(url: str) -> FrameTruth:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from osf_pipeline.evaluation.truth import FrameTruth, thinned
+from osf_pipeline.evaluation.lines import trace
+from osf_pipeline.evaluation.truth import FrameTruth, middles
 
 STROKE = 3
 
@@ -47,4 +48,4 @@ def box() -> Box:
     far = ~seen
     far[16:80, 62:76] = True  # to the right of the inner line
     line = line.astype(np.float32)
-    return Box(FrameTruth(beauty, line, contour, occlusion, *thinned(line), revealed, far), render, seen)
+    return Box(FrameTruth(beauty, line, contour, occlusion, *middles(trace(line)), revealed, far), render, seen)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from osf_pipeline.evaluation.lines import GAP, along, distance_to, stroke_width, thin, tidy, trace
+from osf_pipeline.evaluation.lines import GAP, along, distance_to, thin, tidy, trace
 
 Y, X = np.mgrid[:60, :70]
 EIGHT = np.ones((3, 3))
@@ -79,17 +79,9 @@ def test_tidy_closes_pinholes_only():
     assert topology(tidy(STROKES["ring"])) == (1, 2)
 
 
-@pytest.mark.parametrize("width", [1, 3, 7])
-def test_stroke_width_is_in_pixels(width: int):
-    mask = abs(X - 30) <= width // 2
-    assert stroke_width(mask, thin(mask)) == width
-
-
-def test_stroke_width_at_the_border_and_without_a_line():
-    mask = X < 5
-    assert stroke_width(mask, thin(mask)) == pytest.approx(5, abs=1)
-    nothing = np.zeros((60, 70), bool)
-    assert np.isnan(stroke_width(nothing, nothing))
+def test_the_width_of_a_stroke_at_the_border():
+    line = trace((X < 5) * 1.0)
+    assert np.median(line.width) == pytest.approx(5, abs=1)
 
 
 def test_distance_is_euclidean_and_infinite_to_nothing():
