@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from model.training_step import Numerics
 from osf_pipeline.errors import RequestError
 from osf_pipeline.training.numerics import WORTH_COMPILING, environment, numerics, precisions
 from osf_pipeline.training.recipe import TrainRecipe
@@ -31,8 +32,14 @@ def machine(monkeypatch):
 def test_a_cpu_has_the_precisions_it_has_instructions_for(machine, instructions, expected):
     machine(*instructions)
     assert precisions("cpu") == expected
-    automatic = numerics(TrainRecipe())
-    assert (automatic.device, automatic.dtype is torch.bfloat16) == ("cpu", "bf16" in expected)
+    assert numerics(TrainRecipe()) == Numerics("cpu", torch.float32), "bf16 only when asked"
+    assert numerics(TrainRecipe(precision=expected[-1])).device == "cpu"
+
+
+def test_cuda_computes_bf16_unless_asked_otherwise(machine):
+    machine(cuda=True)
+    assert numerics(TrainRecipe()) == Numerics("cuda", torch.bfloat16)
+    assert numerics(TrainRecipe(precision="fp32"), "cpu") == Numerics()
 
 
 def test_an_older_cuda_device_computes_fp32_unless_asked(machine):
