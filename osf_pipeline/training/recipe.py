@@ -31,7 +31,7 @@ class TrainRecipe(Strict):
         seed: of the weights, the composites and the patches.
         threads: torch threads; fixed because it is part of bit-equality.
         patience: held-out checks in a row without a new best after which training ends; 0 never ends it early.
-        precision: of the convolutions; `auto` is bf16 on CUDA that has it, else fp32. What the hardware lacks is refused.
+        precision: of the convolutions; `auto` is bf16 on CUDA that has it, else fp32; what is not there is refused.
         compile: torch.compile; `auto` only where it pays, long runs on CUDA.
         withhold: guides that the network is not shown, in training or in drawing, to tell what they are worth; one that
             it never sees changes nothing.
