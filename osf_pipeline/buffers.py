@@ -94,8 +94,8 @@ GBUFFER: dict[str, Buffer] = _table(
 GUIDANCE: dict[str, Buffer] = _table(
     Buffer("revealed", ("Y",), "float16", 0, True, "0..1, hidden in the previous frame"),
     Buffer("hidden_next", ("Y",), "float16", 0, True, "0..1, hidden in the next frame"),
-    Buffer("contour", ("Y",), "float16", 0, True, "unsigned pixels to the nearest contour, truncated"),
-    Buffer("contour_side", ("I",), "uint8", 0, True, "1 on the owner's surface, 0 elsewhere"),
+    Buffer("contour", ("Y",), "float16", 0, True, "unsigned pixels to the contour on `contour_side`, truncated"),
+    Buffer("contour_side", ("I",), "uint8", 0, True, "1 where the surface owns that contour; else it is the nearest of another"),
     Buffer("crease", ("Y",), "float16", 0, True, "0..1"),
     Buffer("confidence", ("Y",), "float16", 0, True, "0..1, trust in the guides of this pixel"),
 )
