@@ -50,10 +50,10 @@ def summarize(results: pd.DataFrame) -> pd.DataFrame:
 def _matrices(results: pd.DataFrame) -> Iterator[tuple[tuple[str, ...], pd.DataFrame]]:
     """Sequences by seeds, for each of `BY`, in order of first appearance."""
     order = results[BY].drop_duplicates()
-    wide = results.set_index([*BY, "sequence", "seed"])["value"].unstack("seed")
-    groups: dict[Any, pd.DataFrame] = {key: group for key, group in wide.groupby(BY)}
+    wide = results.set_index([*BY, "sequence", "seed"])["value"].unstack("seed")  # noqa: PD010 pivot_table aggregates
+    groups: dict[Any, pd.DataFrame] = dict(iter(wide.groupby(BY)))
     for key in order.itertuples(index=False, name=None):
-        yield key, groups[key].droplevel(BY)
+        yield key, groups[key].droplevel(list(range(len(BY))))
 
 
 def _centred(prefix: str, values: pd.DataFrame) -> dict[str, float]:

@@ -50,7 +50,7 @@ def number():
 
 @pytest.fixture
 def exemplar():
-    """One figure of one part on an empty ground."""
+    """One figure of one part on an empty ground, outlined in two inks."""
     y, x = np.mgrid[:SIZE, :SIZE]
     seen = ((x - 32) ** 2 + (y - 32) ** 2 < 400)[None]
     color = np.concatenate([0.5 * seen.repeat(3, 0), seen]).astype(np.float16)
@@ -62,7 +62,10 @@ def exemplar():
         "part_id": seen.astype(np.uint16),
         "object_id": seen.astype(np.uint16),
     }
-    return exemplar_from_arrays(buffers, color.astype(np.float32))
+    line = np.abs(np.hypot(x - 32, y - 32) - 18) < 2
+    drawing = color.astype(np.float32)
+    drawing[:3, line] = np.where(x < 32, 0.0, 0.2)[line]
+    return exemplar_from_arrays(buffers, drawing)
 
 
 @pytest.fixture
