@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -91,8 +92,8 @@ def test_the_verb_names_frames_and_pictures_what_is_missing(tmp_path: Path) -> N
     said = yaml.safe_load((renders / "shot.yaml").read_text())
     (renders / "shot.yaml").write_text(yaml.safe_dump(said | {"styles": {"*": "ink"}}))
 
-    def run(mask: np.ndarray) -> tuple[str, dict[str, object]]:
-        Image.fromarray(mask).save(style / "mask.png")
+    def run(mask: np.ndarray) -> tuple[str, dict[str, Any]]:
+        Image.fromarray((255 * mask).astype(np.uint8)).save(style / "mask.png")
         entry = {"keyframe": "full@1001", "drawing": "none.png", "mask": "mask.png"}
         (style / "style.yaml").write_text(yaml.safe_dump({"exemplars": [entry]}))
         report = tmp_path / "report.json"
@@ -106,8 +107,8 @@ def test_the_verb_names_frames_and_pictures_what_is_missing(tmp_path: Path) -> N
     seen = read_keyframe(Exemplar(keyframe="full@1001", drawing="d.png"), str(style))["object_id"][0] > 0
     columns = np.flatnonzero(seen.any(axis=0))
     left = seen & (np.arange(seen.shape[1]) < columns.mean())
-    _, whole = run(np.uint8(255 * seen))
-    text, half = run(np.uint8(255 * left))
+    _, whole = run(seen)
+    text, half = run(left)
     assert whole["covered"] > 0.95
     assert 0.3 < half["covered"] < whole["covered"] - 0.2
     first = half["frames"][0]
