@@ -10,6 +10,7 @@ al. 2018); flow that tears or folds (divergence, shear). The network weighs them
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -144,9 +145,9 @@ def reduced(
     H, W = here_B4HW.shape[2:]
     side = factor * STRIDE
     pad = (0, -W % side, 0, -H % side)
-    here, there, go, back = (
-        F.pad(x.float(), pad, mode="replicate") for x in (here_B4HW, there_B4HW, go_B2HW, back_B2HW)
-    )
+    here, there, go, back = (x.float() for x in (here_B4HW, there_B4HW, go_B2HW, back_B2HW))
+    if any(pad):
+        here, there, go, back = (F.pad(x, pad, mode="replicate") for x in (here, there, go, back))
     if factor == 1:
         return here, there, go, back
     middle = slice(factor // 2, None, factor)  # an average of two motions is the motion of neither surface
@@ -189,11 +190,22 @@ def features(here_B4HW: Tensor, there_B4HW: Tensor, go_B2HW: Tensor, back_B2HW: 
 
 def absence(here_BCHW: Tensor, there_BCHW: Tensor, radius: int) -> Tensor:
     """(B, 1, H, W): by how much a colour lies outside the range of the other picture's colours within `radius`."""
-    reach = torch.cat([there_BCHW, -there_BCHW], 1)
-    for size, pad in (((2 * radius + 1, 1), (radius, 0)), ((1, 2 * radius + 1), (0, radius))):
-        reach = F.max_pool2d(reach, size, 1, pad)
+    reach = F.pad(torch.cat([there_BCHW, -there_BCHW], 1), [radius] * 4, value=-math.inf)
+    for axis in (2, 3):
+        reach = _highest(reach, axis, 2 * radius + 1)
     high, low = reach.chunk(2, 1)
     return torch.maximum(here_BCHW - high, -low - here_BCHW).clamp(min=0).amax(1, keepdim=True)
+
+
+def _highest(x: Tensor, axis: int, size: int) -> Tensor:
+    """The maximum of every `size` neighbours along an axis, by way of 2, 4, 8: faster than pooling."""
+    width = 1
+    while width < size:
+        step = min(width, size - width)
+        length = x.shape[axis] - step
+        x = torch.maximum(x.narrow(axis, 0, length), x.narrow(axis, step, length))
+        width += step
+    return x
 
 
 def coverage(step_B2HW: Tensor) -> Tensor:
