@@ -3,9 +3,9 @@
 Belongs here: what such a network is given and paints, its loss, one training step. Does not: ours, which draws a line
 over the fill (`stylizer`); edges, patches, the order of two such networks (`osf_pipeline.bench.methods`).
 
-Inputs, colour range and output follow DrawingSpinUp (arXiv 2409.08615): RGB in -1..1, coverage, two
-coordinates of the rest position in -1..1; tanh. The trunk, optimiser, learning-rate curve and averaging are those of
-the stylizer, so that only the design differs.
+Inputs follow DrawingSpinUp (arXiv 2409.08615): RGB in -1..1, coverage, two coordinates of the rest position in -1..1.
+Its tanh here bounds the change of the given colour instead of the colour, which at few steps is far better. The trunk,
+optimiser, learning-rate curve and averaging are those of the stylizer, so that only the design differs.
 """
 
 from __future__ import annotations
@@ -22,9 +22,6 @@ from model.losses import LossWeights, gradient_l1
 from model.trunk import Trunk, channels_last
 
 INPUTS = ("red", "green", "blue", "alpha", "rest_x", "rest_y")
-
-_NEAR_ONE = 0.98
-"""Colours are kept this far within -1..1 before tanh is undone."""
 
 
 def pack(rgb_B3HW: Tensor, alpha_B1HW: Tensor, rest_B2HW: Tensor) -> Tensor:
@@ -48,8 +45,7 @@ class Painter(Trunk):
 
     def forward(self, x_B6HW: Tensor) -> Tensor:
         """(B, 3, H, W) straight display-encoded colour in 0..1; H and W multiples of 4."""
-        start = torch.atanh(x_B6HW[:, :3].clamp(-_NEAR_ONE, _NEAR_ONE))
-        return (torch.tanh(start + super().forward(x_B6HW)) + 1) / 2
+        return ((x_B6HW[:, :3] + 1) / 2 + torch.tanh(super().forward(x_B6HW))).clamp(0, 1)
 
 
 def covered(rgb_B3HW: Tensor, alpha_B1HW: Tensor) -> Tensor:

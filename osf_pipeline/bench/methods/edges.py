@@ -24,6 +24,9 @@ from osf_pipeline.training.exemplar import PreparedExemplar, rest_box
 THRESHOLD, BACKGROUND = 0.3, 2.0
 """Of the Sobel magnitude (gain 4) over a box of side 1, and the value of background."""
 
+TWICE = 3
+"""Pixels from the silhouette within which a carried edge is taken for it."""
+
 EdgeSource = Callable[[Footage, int], np.ndarray]
 """(y, x) bool edges of the frame at a position; the same whatever was asked before."""
 
@@ -121,7 +124,9 @@ class Carried:
         moved, inside = warp(torch.from_numpy(before)[None, None].float(), back, "nearest")
         kept = inside[0, 0].numpy() & agreeing(*flows)
         now = np.where(kept, moved[0, 0].numpy() > 0, self.detected(footage, position))
-        return now | outline(footage[position]["part_id"][0] > 0)
+        silhouette = outline(footage[position]["part_id"][0] > 0)
+        # The silhouette of the frame before comes along, a little off: it is not drawn twice.
+        return silhouette | (now & ~ndimage.binary_dilation(silhouette, np.ones((3, 3)), TWICE))
 
 
 class Found:

@@ -25,7 +25,16 @@ def test_inputs_are_colour_coverage_and_two_rest_coordinates():
 def test_an_untrained_painter_paints_what_it_is_given():
     rgb = torch.linspace(0.02, 0.98, 64).view(1, 1, 8, 8).expand(1, 3, 8, 8)
     painted = Painter(8, 1).eval()(pack(rgb, torch.ones(1, 1, 8, 8), torch.zeros(1, 2, 8, 8)))
-    torch.testing.assert_close(painted, rgb, atol=0.011, rtol=0)
+    torch.testing.assert_close(painted, rgb, atol=1e-6, rtol=0)
+
+
+def test_any_colour_is_within_reach_of_any_other():
+    model = Painter(8, 1).eval()
+    black = pack(torch.zeros(1, 3, 8, 8), torch.ones(1, 1, 8, 8), torch.zeros(1, 2, 8, 8))
+    torch.nn.init.constant_(model.head.bias, 20)
+    assert model(black).min() == 1
+    torch.nn.init.constant_(model.head.bias, -20)
+    assert model(-black).max() == 0
 
 
 def test_a_layer_ends_with_the_coverage():

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from model.painter import INPUTS, Painter
-from osf_pipeline.bench.fits import settings
+from osf_pipeline.bench.fits import AFTERWARDS, settings
 from osf_pipeline.bench.method import Budget, Fit
 from osf_pipeline.bench.methods import learning
 from osf_pipeline.bench.methods.edges import RestBox
@@ -170,7 +170,7 @@ def test_an_empty_frame_stays_empty(two_stage, shot, drawn):
 def test_single_runs_share_a_fit_and_differ_in_their_edges(shot, drawn):
     singles = [method for name, method in methods().items() if name.startswith("single run")]
     assert [m.name for m in singles] == list(EDGES)
-    assert all(settings(m) == settings(singles[0]) for m in singles)
+    assert all(settings(m, AFTERWARDS) == settings(singles[0], AFTERWARDS) for m in singles)
     fit = SINGLE.fit([drawn], Budget(2, threads=1))
     frames = shot(40, 44)
     flow = np.zeros((2, 96, 96), np.float32)
