@@ -225,8 +225,8 @@ def _evaluate(
 
     gbuffer = reopen(layout.store(shot, "gbuffer"), version.record["inputs"]["gbuffer"])
     guidance = reopen(layout.store(shot, "guidance"), version.record["inputs"]["guidance"])
-    geometry = ("rest_position", "part_id", "object_id", "motion", "motion_valid")
-    geometry = tuple(name for name in geometry if name in gbuffer.names)
+    wished = ("rest_position", "part_id", "object_id", "motion", "motion_valid")
+    geometry = tuple(name for name in wished if name in gbuffer.names)
     lookup = _texture_lookup(layout, next(iter(version.record["inputs"]["models"])))
     evaluator = Evaluator(perceptual=st_lpips(), parts=config.parts)
     wanted = [(i, frame) for i, frame in enumerate(version.frames) if frame in truths]
