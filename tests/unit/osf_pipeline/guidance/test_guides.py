@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-import torch
 
 from model.contours import ContourRule
 from model.occlusion import TRUST_ESTIMATED, TRUST_UNCHECKED
