@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from model.color import over
@@ -148,6 +149,28 @@ def moved(sheet: Sheet, move: Move) -> Sheet:
         rest=shown(sheet.rest),
         part=shown(sheet.part),
         object=shown(sheet.object),
+    )
+
+
+def shrunk(sheet: Sheet, factor: float) -> Sheet:
+    """The sheet seen from farther away: colours filtered, the rest the nearest pixel's.
+
+    Args:
+        factor: at most 1.
+    """
+    size = [max(1, round(side * factor)) for side in sheet.size]
+
+    def filtered(layer: Tensor) -> Tensor:
+        return F.interpolate(layer, size, mode="bilinear", antialias=True, align_corners=False)
+
+    def nearest(buffer: Tensor) -> Tensor:
+        rows, columns = ((torch.arange(n) + 0.5).mul(side / n).long() for n, side in zip(size, sheet.size, strict=True))
+        return buffer[:, :, rows][:, :, :, columns]
+
+    return Sheet(
+        filtered(sheet.color),
+        filtered(sheet.target),
+        *(nearest(getattr(sheet, field.name)) for field in fields(Sheet)[2:]),
     )
 
 

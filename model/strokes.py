@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.distance import MAX_REACH, nearest
@@ -23,8 +24,14 @@ from model.distance import MAX_REACH, nearest
 WIDEST = 48
 """Pixels of the drawing by which a row may reach outwards and inwards of the contour, at most."""
 
+FINE = 2
+"""Columns of a row for one pixel: between two of them rows are read linearly, which must not soften the grain."""
+
 NOWHERE = 1e15
 """Rest position of a row that may not be taken, on every axis."""
+
+SAME_SIZE = 0.02
+"""Drawings whose scales differ by less are not resampled."""
 
 _BLOCK = 4096
 
@@ -34,13 +41,27 @@ class Stroke:
     """One closed outline, L rows; the last is followed by the first.
 
     Attributes:
-        values: (L, 2 R + 1, 4) display-encoded straight RGB and opacity in 0..1. Column R + d lies at signed contour
-            distance d in pixels of the drawing, positive on the surface.
+        values: (L, 2 R + 1, 4) display-encoded straight RGB and opacity in 0..1. Column `R + FINE * d` lies at signed
+            contour distance d in pixels of the drawing, positive on the surface.
         rest: (L, 3) rest position in scene units; `NOWHERE` where a row may not be taken.
     """
 
     values: Tensor
     rest: Tensor
+
+    def resized(self, factor: float) -> Stroke:
+        """The same line where a drawing has `factor` times as many pixels to a scene unit."""
+        if abs(factor - 1) < SAME_SIZE:
+            return self
+        count, middle = max(1, round(len(self.rest) * factor)), self.values.shape[1] // 2
+        reach = max(1, round(middle // FINE * factor))
+        column = (torch.arange(-reach * FINE, reach * FINE + 1) / factor + middle).clamp(0, 2 * middle)
+        low = column.floor().clamp(max=2 * middle - 1).long()
+        share = (column - low)[:, None]
+        across = self.values[:, low] * (1 - share) + self.values[:, low + 1] * share
+        along = F.interpolate(across.permute(2, 1, 0), count, mode="linear")
+        nearest = (torch.arange(count) * len(self.rest) // count).clamp(max=len(self.rest) - 1)
+        return Stroke(along.permute(2, 1, 0).contiguous(), self.rest[nearest])
 
 
 class Strokes(nn.Module):
@@ -55,7 +76,7 @@ class Strokes(nn.Module):
 
     def __init__(self, rows: int = 0, reach: int = 1) -> None:
         super().__init__()
-        self.values = nn.Buffer(torch.zeros(rows + 1, 2 * reach + 1, 4))
+        self.values = nn.Buffer(torch.zeros(rows + 1, 2 * FINE * reach + 1, 4))
         self.rest = nn.Buffer(torch.zeros(rows, 3))
         self.loop = nn.Buffer(torch.zeros(rows, 2, dtype=torch.long))
         self.pixel = nn.Buffer(torch.ones(()))
@@ -63,7 +84,7 @@ class Strokes(nn.Module):
     @classmethod
     def of(cls, strokes: Sequence[Stroke], pixel: float) -> Strokes:
         """Put the outlines of a style together; without any the line is nothing everywhere."""
-        reach = max((stroke.values.shape[1] // 2 for stroke in strokes), default=1)
+        reach = max((stroke.values.shape[1] // 2 // FINE for stroke in strokes), default=1)
         every = cls(sum(len(stroke.rest) for stroke in strokes), reach)
         every.pixel.fill_(pixel)
         if not strokes:
@@ -71,8 +92,8 @@ class Strokes(nn.Module):
         first = 0
         for stroke in strokes:
             rows = slice(first, first + len(stroke.rest))
-            own = stroke.values.shape[1] // 2
-            every.values[rows, reach - own : reach + own + 1] = stroke.values
+            own, middle = stroke.values.shape[1] // 2, FINE * reach
+            every.values[rows, middle - own : middle + own + 1] = stroke.values
             every.rest[rows] = stroke.rest
             every.loop[rows] = torch.tensor([first, len(stroke.rest)])
             first = rows.stop
@@ -89,7 +110,7 @@ class Strokes(nn.Module):
     @property
     def reach(self) -> int:
         """Pixels of the drawing between a contour and the end of a row."""
-        return self.values.shape[1] // 2
+        return self.values.shape[1] // 2 // FINE
 
     def forward(self, distance_B1HW: Tensor, side_B1HW: Tensor, rest_B3HW: Tensor | None, scale: float = 1.0) -> Tensor:
         """(B, 4, H, W): the drawn line along the contours, display-encoded straight RGB and opacity; 0 out of reach.
@@ -110,8 +131,9 @@ class Strokes(nn.Module):
             row = row.flatten(1).gather(1, near.index.flatten(1)).view(B, H, W)
         row = row.view(B, H, W)
         signed = torch.where(side_B1HW, distance_B1HW, -distance_B1HW)[:, 0] / scale
-        column = (signed + reach).clamp(0, 2 * reach)
-        low = column.floor().clamp(max=2 * reach - 1)
+        last = self.values.shape[1] - 1
+        column = (FINE * signed + last / 2).clamp(0, last)
+        low = column.floor().clamp(max=last - 1)
         share = (column - low)[..., None]
         low = low.long()
         found = self.values[row, low] * (1 - share) + self.values[row, low + 1] * share

@@ -132,7 +132,7 @@ def prepare(exemplar: ExemplarData, *, trim_halo: bool = True) -> PreparedExempl
     seen = sheet.rest[0, :, sheet.part[0, 0] > 0]
     rest_size = float((seen.amax(1) - seen.amin(1)).max())
     rule = rule_for(estimate_pixel(sheet.rest, sheet.normal, sheet.part), rest_size)
-    found = contours(sheet.depth, sheet.rest, sheet.normal, sheet.part, sheet.object, rule)
+    found = contours(sheet.depth, sheet.rest, sheet.normal, sheet.part, sheet.object, rule, sheet.color[:, 3:])
     # By coverage, not by `found.side`: ownership ends where a rounded rim falls away in depth, a drawn line does not.
     signed = torch.where(sheet.part > 0, found.distance, -found.distance)[0, 0].numpy()
     change = (on_white(sheet.target) - on_white(sheet.color))[0].norm(dim=0).numpy()
@@ -156,10 +156,10 @@ def rest_box(exemplars: Sequence[PreparedExemplar]) -> tuple[tuple[float, ...], 
 
 def drawn_line(exemplars: Sequence[PreparedExemplar], withhold: Collection[str] = ()) -> Strokes:
     """The line of all drawings of a style, in pixels of the first."""
-    outlines = [outline for e in exemplars for outline in e.outlines]
+    pixel = exemplars[0].rule.pixel
+    outlines = [outline.resized(e.rule.pixel / pixel) for e in exemplars for outline in e.outlines]
     return Strokes.of(
-        [Stroke(o.values, rest_without(o.rest.T[None, :, None], withhold)[0, :, 0].T) for o in outlines],
-        exemplars[0].rule.pixel,
+        [Stroke(o.values, rest_without(o.rest.T[None, :, None], withhold)[0, :, 0].T) for o in outlines], pixel
     )
 
 

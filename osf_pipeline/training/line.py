@@ -16,7 +16,7 @@ from torch import Tensor
 
 from model.color import display_premultiplied, srgb_decode, srgb_encode, straight
 from model.compositing import Sheet
-from model.strokes import NOWHERE, WIDEST, Stroke
+from model.strokes import FINE, NOWHERE, WIDEST, Stroke
 from osf_pipeline.drawing.outline import Outline, outlines
 
 INK_STEP = 0.15
@@ -40,9 +40,6 @@ STRETCH = 12
 
 SWELL = 1.8
 """The line may become so many times broader than it mostly is."""
-
-EDGE = 0.5
-"""Pixels from the border of the surface inwards to the centre of the first pixel, where contour distance is 0."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +119,7 @@ def unrolled(sheet: Sheet, core: np.ndarray, profile: LineProfile) -> Iterator[S
     color = np.where(is_bare, 1.0, srgb_encode(torch.from_numpy(ink[:3])).numpy())
 
     reach = int(min(WIDEST, np.ceil(SWELL * max(profile.stop, 1) + 2)))
-    distance = np.arange(-reach, reach + 1, dtype=np.float64)
+    distance = np.arange(-reach * FINE, reach * FINE + 1) / FINE
     inner, outer = SWELL * profile.stop, SWELL * max(-profile.start, 1.0)
     fade = np.clip((inner - distance) / 2 + 1, 0, 1) * np.clip(outer + distance + 1, 0, 1)
     image = np.concatenate([color * opacity, opacity[None], color, sure[None]])
@@ -133,9 +130,9 @@ def unrolled(sheet: Sheet, core: np.ndarray, profile: LineProfile) -> Iterator[S
     for outline in outlines(surface):
         if len(outline.path) < SHORTEST:
             continue
-        seen = _across(outline, image, distance + EDGE)
+        seen = _across(outline, image, distance)
         # Beyond the middle of a thin limb lies the line of its other side.
-        own = outline.unroll(deep[..., None], distance + EDGE)[..., 0] > distance - 1
+        own = outline.unroll(deep[..., None], distance)[..., 0] > distance - 1
         alpha = _bounded(_steady(seen[..., 3], seen[..., 7] * own) * fade, distance)
         shown = seen[..., 3:4] > 0.02
         rgb = np.where(shown, seen[..., :3] / np.maximum(seen[..., 3:4], 0.02), seen[..., 4:7]).clip(0, 1)
@@ -190,7 +187,7 @@ def _steady(alpha: np.ndarray, sure: np.ndarray) -> np.ndarray:
 
 def _bounded(alpha: np.ndarray, distance: np.ndarray) -> np.ndarray:
     """The line without other strokes that run into it from inside, which are narrow along it and reach far in."""
-    breadth = (alpha * (distance >= 0)).sum(1)
+    breadth = (alpha * (distance >= 0)).sum(1) / FINE
     usual = ndimage.median_filter(breadth, 2 * STRETCH + 1, mode="wrap")
     return alpha * (1.2 * usual[:, None] + 2 - distance).clip(0, 1)
 

@@ -7,13 +7,13 @@ Belongs here: the pool, crops, flips. Does not: how a composite is made (`model.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.compositing import Sheet, arrange
+from model.compositing import Sheet, arrange, shrunk
 from model.contours import Contours, contours
 from model.inputs import MARGIN, Guides, pack, rest_without
 from model.strokes import Strokes
@@ -25,6 +25,10 @@ from osf_pipeline.training.recipe import TrainRecipe
 
 _COMPOSITES, _BATCHES, HELD_OUT = range(3)
 """Separate random streams; held-out composites are never trained on."""
+
+
+SMALLEST = 0.5
+"""Scale down to which pictures are shrunk."""
 
 
 def seeded(seed: int, stream: int, number: int) -> torch.Generator:
@@ -44,15 +48,25 @@ class Plate:
     inner: Tensor
 
 
-def contours_of(sheet: Sheet, exemplar: PreparedExemplar) -> Contours:
-    """Contours of a picture made of an exemplar, by the exemplar's own rule."""
-    return contours(sheet.depth, sheet.rest, sheet.normal, sheet.part, sheet.object, exemplar.rule)
+@dataclass(frozen=True)
+class Picture:
+    """A sheet with its contours; `scale` is pixels of it for one of the style's drawn line."""
+
+    sheet: Sheet
+    contours: Contours
+    scale: float
 
 
-def plate(sheet: Sheet, found: Contours, guides: Guides, drawn_14HW: Tensor, stroke: float) -> Plate:
-    """Pack the inputs of a sheet."""
-    inputs = pack(sheet.color, guides, drawn_14HW, stroke)
-    reach = int(stroke + MARGIN)
+def plate(picture: Picture, guides: Guides, drawn_14HW: Tensor, stroke: float) -> Plate:
+    """Pack the inputs of a picture.
+
+    Args:
+        guides: what the network is shown of its contours.
+        stroke: mean width of the style's line, in pixels of its drawing.
+    """
+    sheet, found = picture.sheet, picture.contours
+    inputs = pack(sheet.color, guides, drawn_14HW, stroke, picture.scale)
+    reach = int(stroke * picture.scale + MARGIN)
     empty = (sheet.part == 0).to(inputs.dtype)
     near_background = _within(empty, reach) > 0
     edge = (found.distance < 1) & found.side
@@ -78,29 +92,47 @@ class PatchPool:
 
     def __init__(self, exemplars: Sequence[PreparedExemplar], strokes: Strokes, recipe: TrainRecipe) -> None:
         self.exemplars, self.recipe, self.strokes = exemplars, recipe, strokes
-        self.stroke = sum(e.stroke for e in exemplars) / len(exemplars)
+        self.pixel = exemplars[0].rule.pixel
+        self.stroke = sum(e.stroke * e.rule.pixel / self.pixel for e in exemplars) / len(exemplars)
         self._augmentations = [augmentation(name) for name in recipe.augmentations]
         self._slots: dict[int, tuple[int, Plate]] = {}
 
     def make(self, number: int, stream: int = _COMPOSITES) -> Plate:
         """Plate `number` of a stream."""
-        return self.pack(*self.compose(number, stream))
+        return self.pack(self.compose(number, stream))
 
-    def compose(self, number: int, stream: int = _COMPOSITES) -> tuple[Sheet, Contours]:
-        """The picture behind plate `number` of a stream, and its contours."""
+    def compose(self, number: int, stream: int = _COMPOSITES) -> Picture:
+        """The picture behind plate `number` of a stream."""
         generator = seeded(self.recipe.seed, stream, number)
         exemplar = self.exemplars[number % len(self.exemplars)]
         composite = torch.rand((), generator=generator).item() < self.recipe.composites
         sheet = arrange(exemplar.figure, generator) if composite else exemplar.figure.sheet
+        factor = 1.0
+        if torch.rand((), generator=generator).item() < self.recipe.shrunk:
+            factor = SMALLEST ** torch.rand((), generator=generator).item()
+            sheet = shrunk(sheet, factor)
         for augment in self._augmentations if stream == _COMPOSITES else ():
             sheet = augment(sheet, generator)
-        return sheet, contours_of(sheet, exemplar)
+        return self.picture(sheet, exemplar, factor)
 
-    def pack(self, sheet: Sheet, found: Contours) -> Plate:
+    def picture(self, sheet: Sheet, exemplar: PreparedExemplar, factor: float = 1.0) -> Picture:
+        """A sheet made of an exemplar, with its contours by the exemplar's own rule.
+
+        Args:
+            factor: pixels of the sheet for one of the exemplar.
+        """
+        rule = replace(exemplar.rule, pixel=exemplar.rule.pixel / factor)
+        coverage = sheet.color[:, 3:]
+        found = contours(sheet.depth, sheet.rest, sheet.normal, sheet.part, sheet.object, rule, coverage)
+        return Picture(sheet, found, self.pixel / rule.pixel)
+
+    def pack(self, picture: Picture) -> Plate:
         """What a network of this recipe sees of a picture, and what it is to draw."""
-        guides = Guides(found.distance, found.side).without(self.recipe.withhold)
-        rest = rest_without(sheet.rest, self.recipe.withhold) if self.recipe.tier is Tier.FULL else None
-        return plate(sheet, found, guides, self.strokes(guides.distance, guides.side, rest), self.stroke)
+        found, recipe = picture.contours, self.recipe
+        guides = Guides(found.distance, found.side).without(recipe.withhold)
+        rest = rest_without(picture.sheet.rest, recipe.withhold) if recipe.tier is Tier.FULL else None
+        drawn = self.strokes(guides.distance, guides.side, rest, picture.scale)
+        return plate(picture, guides, drawn, self.stroke)
 
     def batch(self, step: int) -> Batch:
         """The patches of one step."""

@@ -21,7 +21,7 @@ from osf_pipeline.color import display
 from osf_pipeline.colorspaces.spaces import LINEAR_REC709, Space, convert
 from osf_pipeline.delivery.preview import beside, encode_png, picture, resized
 from osf_pipeline.training.line import INK_STEP
-from osf_pipeline.training.patches import HELD_OUT, PatchPool, Plate, contours_of
+from osf_pipeline.training.patches import HELD_OUT, PatchPool, Plate
 
 REACH = 1.0
 """Pixels within which ink counts as being where the drawing has it."""
@@ -46,17 +46,16 @@ class View:
 def views(pool: PatchPool, composites: int = 4) -> list[View]:
     """The first keyframe, then `composites` held-out pictures."""
     first = pool.exemplars[0]
-    keyframe = first.figure.sheet
-    pictures = [(keyframe, contours_of(keyframe, first))]
+    pictures = [pool.picture(first.figure.sheet, first)]
     pictures += [pool.compose(number, HELD_OUT) for number in range(composites)]
     found = []
-    for sheet, contours in pictures:
-        seed = contours.seed[0, 0].numpy()
+    for made in pictures:
+        sheet, seed = made.sheet, made.contours.seed[0, 0].numpy()
         rim = seed & ndimage.binary_dilation(sheet.part[0, 0].numpy() == 0, np.ones((3, 3), bool))
         outer, inner = _distance_to(rim), _distance_to(seed & ~rim)
         asked = (np.minimum(outer, inner) <= pool.stroke + MARGIN) & (sheet.weight[0, 0].numpy() > 0.5)
         regions = {"silhouette": asked & (outer <= inner), "inner": asked & (inner < outer)}
-        found.append(View(pool.pack(sheet, contours), regions))
+        found.append(View(pool.pack(made), regions))
     return found
 
 

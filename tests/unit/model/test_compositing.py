@@ -1,9 +1,10 @@
 import math
 from dataclasses import fields, replace
 
+import pytest
 import torch
 
-from model.compositing import Figure, Limb, Move, Sheet, arrange, cut, moved, stacked
+from model.compositing import Figure, Limb, Move, Sheet, arrange, cut, moved, shrunk, stacked
 
 SIZE = 64
 
@@ -110,3 +111,14 @@ def test_composites_hold_occlusions():
         step = depth.diff(dim=1).abs()
         found += int((step.isfinite() & (step > 0.4)).sum() > 5)
     assert found >= 4
+
+
+def test_a_shrunk_sheet_shows_the_same_smaller():
+    before = sheet(block(16, 48, 20, 40))
+    after = shrunk(before, 0.5)
+    assert after.size == (32, 32)
+    rows, columns = after.part[0, 0].nonzero(as_tuple=True)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (8, 23, 10, 19)
+    assert after.rest[0, :2, 12, 15].tolist() == [31, 25]  # a pixel of the large one
+    assert after.color[0, 3].sum().item() == pytest.approx(before.color[0, 3].sum().item() / 4, rel=1e-3)
+    assert after.depth[0, 0, 0, 0] == math.inf

@@ -1,15 +1,15 @@
 import torch
 
-from model.strokes import NOWHERE, Stroke, Strokes
+from model.strokes import FINE, NOWHERE, Stroke, Strokes
 
 REACH = 4
 
 
 def ramp(rows: int = 40, rest_y: float = 0.0) -> Stroke:
     """A line along x, one scene unit a row: ink of opacity 1 from -1 to 2, redder from row to row."""
-    distance = torch.arange(-REACH, REACH + 1).float()
+    distance = torch.arange(-REACH * FINE, REACH * FINE + 1) / FINE
     alpha = ((distance >= -1) & (distance <= 2)).float().expand(rows, -1)
-    red = (torch.arange(rows) / rows)[:, None].expand(-1, 2 * REACH + 1)
+    red = (torch.arange(rows) / rows)[:, None].expand(-1, len(distance))
     values = torch.stack([red, 0 * red, 0 * red, alpha], -1)
     rest = torch.stack([torch.arange(rows).float(), torch.full((rows,), rest_y), torch.zeros(rows)], -1)
     return Stroke(values, rest)
@@ -74,10 +74,10 @@ def test_a_style_without_a_line_draws_none():
 
 
 def test_outlines_of_different_reach_share_their_contour():
-    narrow = Stroke(ramp().values[:, 2:-2], ramp().rest + 1000)
+    narrow = Stroke(ramp().values[:, 2 * FINE : -2 * FINE], ramp().rest + 1000)
     strokes = Strokes.of([ramp(), narrow], pixel=1.0)
     assert strokes.reach == REACH
-    assert strokes.values[45, :, 3].tolist() == [0, 0, 0, 1, 1, 1, 1, 0, 0]
+    assert strokes.values[45, ::FINE, 3].tolist() == [0, 0, 0, 1, 1, 1, 1, 0, 0]
 
 
 def test_a_part_of_a_frame_is_drawn_like_the_whole():
@@ -94,3 +94,13 @@ def test_they_are_stored_by_shape_alone():
     twin = Strokes(strokes.rows, strokes.reach)
     twin.load_state_dict(strokes.state_dict())
     assert twin(*field(), rest()).equal(strokes(*field(), rest()))
+
+
+def test_a_resized_line_has_as_many_pixels_more():
+    twice = ramp().resized(2.0)
+    assert twice.rest.shape == (80, 3)
+    middle = twice.values.shape[1] // 2
+    alpha = twice.values[7, middle % FINE :: FINE, 3]
+    assert alpha.sum() == 7  # -2 to 4
+    torch.testing.assert_close(twice.rest[::2], ramp().rest)
+    assert ramp().resized(1.01).values.equal(ramp().values)

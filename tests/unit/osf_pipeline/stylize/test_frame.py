@@ -6,7 +6,7 @@ import torch
 from scipy import ndimage
 
 from model.color import srgb_decode
-from model.strokes import Stroke, Strokes
+from model.strokes import FINE, Stroke, Strokes
 from model.stylizer import Architecture
 from model.stylizer import Stylizer as Network
 from model.weights import Card
@@ -308,8 +308,8 @@ def test_at_strength_zero_even_a_changed_fill_is_the_render():
 def plain_stylizer(stroke: int) -> Stylizer:
     """An untrained network, which draws its one plain row along every contour."""
     torch.manual_seed(0)
-    row = torch.zeros(1, 17, 4)
-    row[:, 8 : 8 + stroke + 1] = torch.tensor([0.1, 0.1, 0.1, 1])
+    row = torch.zeros(1, 16 * FINE + 1, 4)
+    row[:, 8 * FINE : (8 + stroke) * FINE + 1] = torch.tensor([0.1, 0.1, 0.1, 1])
     strokes = Strokes.of([Stroke(row, torch.zeros(1, 3))], 0.01)
     net = Network(Architecture(width=8, blocks=1, rows=1, reach=8))
     net.strokes = strokes

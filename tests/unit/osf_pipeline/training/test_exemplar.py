@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from model.strokes import FINE
 from osf_pipeline.errors import InputDataError
 from osf_pipeline.training.exemplar import drawn_line, exemplar_from_arrays, prepare, without_halo
 from osf_pipeline.training.line import measure_line
@@ -52,11 +53,11 @@ def test_a_figure_of_one_part_is_laid_over_itself(make_keyframe):
 
 def test_ink_comes_from_the_drawn_line(keyframe):
     line = drawn_line([prepare(exemplar_from_arrays(*keyframe))])
-    row, middle = line.values[-1], line.reach + 2
-    torch.testing.assert_close(row[middle, :3], torch.tensor([0.1, 0.05, 0.3]), atol=0.02, rtol=0)
-    assert row[middle, 3] > 0.95
-    assert row[line.reach + 10 :, 3].max() < 0.05
-    assert row[: line.reach - 2, 3].max() < 0.05
+    row, contour = line.values[-1], FINE * line.reach
+    torch.testing.assert_close(row[contour + 2 * FINE, :3], torch.tensor([0.1, 0.05, 0.3]), atol=0.02, rtol=0)
+    assert row[contour + 2 * FINE, 3] > 0.95
+    assert row[contour + 10 * FINE :, 3].max() < 0.05
+    assert row[: contour - 2 * FINE, 3].max() < 0.05
 
 
 def test_halo_is_painted_over_from_inside():

@@ -171,7 +171,8 @@ def test_a_preview_of_every_snapshot_shows_keyframe_and_composite_beside_the_dra
     assert list(whole.pictures) == [5, 10, 15, 20]
     first, last = (np.asarray(Image.open(io.BytesIO(whole.pictures[step]))) for step in (5, 20))
     height, width = prepare(exemplars[0]).figure.sheet.size
-    assert first.shape == (2 * height, 2 * width, 3)
+    assert first.shape[1:] == (2 * width, 3)
+    assert height < first.shape[0] <= 2 * height  # composites may be shrunk
     assert np.array_equal(first[:, :width], last[:, :width]), "the drawing stands left"
     assert not np.array_equal(first[:, width:], last[:, width:])
 

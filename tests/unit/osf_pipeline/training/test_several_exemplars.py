@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from osf_pipeline.training.exemplar import PreparedExemplar, drawn_line, exemplar_from_arrays, prepare
-from osf_pipeline.training.patches import PatchPool, contours_of
+from osf_pipeline.training.patches import PatchPool
 from osf_pipeline.training.recipe import TrainRecipe
 
 DARK, RED = (0.1, 0.05, 0.3), (0.8, 0.1, 0.1)
@@ -32,9 +32,9 @@ def drawn(
 
 def ink_at(exemplars: list[PreparedExemplar], asked: PreparedExemplar, where: np.ndarray | None = None) -> torch.Tensor:
     """Mean colour of the line that a style of some exemplars lays along the contours of a view."""
-    sheet = asked.figure.sheet
-    found = contours_of(sheet, asked)
-    line = drawn_line(exemplars)(found.distance, found.side, sheet.rest)[0]
+    strokes, sheet = drawn_line(exemplars), asked.figure.sheet
+    found = PatchPool([asked], strokes, TrainRecipe()).picture(sheet, asked).contours
+    line = strokes(found.distance, found.side, sheet.rest)[0]
     strong = (line[3] > 0.5) & (sheet.part > 0)[0, 0]
     if where is not None:
         strong &= torch.from_numpy(where)
@@ -79,6 +79,28 @@ def test_where_the_mask_is_black_nothing_counts_in_training(make_keyframe: Keyfr
 
 def test_every_exemplar_is_trained_on(make_keyframe: Keyframe) -> None:
     exemplars = [drawn(make_keyframe, DARK), drawn(make_keyframe, RED, back=True)]
-    pool = PatchPool(exemplars, drawn_line(exemplars), TrainRecipe(composites=0))
-    depths = [float(pool.compose(number)[0].rest[:, 2].min()) for number in range(4)]
+    pool = PatchPool(exemplars, drawn_line(exemplars), TrainRecipe(composites=0, shrunk=0))
+    depths = [float(pool.compose(number).sheet.rest[:, 2].min()) for number in range(4)]
     assert depths == pytest.approx([0, BEHIND, 0, BEHIND])
+
+
+def test_a_drawing_of_twice_the_size_says_the_same_of_the_line(make_keyframe: Keyframe) -> None:
+    """Rows of a larger exemplar are brought to the first one's pixels, and so is the stroke."""
+    buffers, drawing = make_keyframe(ink=DARK)
+    twice = {name: values.repeat(2, 1).repeat(2, 2) for name, values in buffers.items()}
+    # Half pixels to either side of a small pixel's centre.
+    seen, rest = twice["part_id"][0] > 0, buffers["rest_position"]
+    step = float(np.median(np.abs(np.diff(rest[0], axis=1))[buffers["part_id"][0, :, 1:] > 0]))
+    y, x = np.indices(seen.shape)
+    twice["rest_position"][0] += np.where(seen, (x % 2 - 0.5) * step / 2, 0)
+    twice["rest_position"][1] += np.where(seen, (0.5 - y % 2) * step / 2, 0)
+    small = prepare(exemplar_from_arrays(buffers, drawing))
+    large = prepare(exemplar_from_arrays(twice, drawing.repeat(2, 1).repeat(2, 2)))
+    assert large.stroke == pytest.approx(2 * small.stroke, abs=1)
+    alone, both = drawn_line([small]), drawn_line([small, large])
+    assert both.rows == pytest.approx(2 * alone.rows, rel=0.03)
+    first, second = both.values[: alone.rows, :, 3].mean(0), both.values[alone.rows : -1, :, 3].mean(0)
+    assert second.sum() == pytest.approx(float(first.sum()), rel=0.15)
+    pool = PatchPool([small, large], both, TrainRecipe(composites=0, shrunk=0))
+    assert pool.stroke == pytest.approx(small.stroke, abs=0.6)
+    assert [round(pool.compose(number).scale, 2) for number in range(2)] == [1, 2]
