@@ -45,7 +45,9 @@ class Painter(Trunk):
 
     def forward(self, x_B6HW: Tensor) -> Tensor:
         """(B, 3, H, W) straight display-encoded colour in 0..1; H and W multiples of 4."""
-        return ((x_B6HW[:, :3] + 1) / 2 + torch.tanh(super().forward(x_B6HW))).clamp(0, 1)
+        painted = (x_B6HW[:, :3] + 1) / 2 + torch.tanh(super().forward(x_B6HW))
+        # The gradient passes the clamp, or what was painted black beforehand could never turn lighter again.
+        return painted + (painted.clamp(0, 1) - painted).detach()
 
 
 def covered(rgb_B3HW: Tensor, alpha_B1HW: Tensor) -> Tensor:

@@ -37,6 +37,14 @@ def test_any_colour_is_within_reach_of_any_other():
     assert model(-black).max() == 0
 
 
+def test_what_is_painted_beyond_black_can_be_learnt_back():
+    model = Painter(8, 1).eval()
+    torch.nn.init.constant_(model.head.bias, -0.2)
+    black = pack(torch.zeros(1, 3, 8, 8), torch.ones(1, 1, 8, 8), torch.zeros(1, 2, 8, 8))
+    model(black).sum().backward()
+    assert model.head.bias.grad.min() > 0
+
+
 def test_a_layer_ends_with_the_coverage():
     layer = covered(torch.ones(1, 3, 1, 2), torch.tensor([[[[0.0, 0.5]]]]))
     assert layer[0, :, 0].T.tolist() == [[0, 0, 0, 0], [0.5, 0.5, 0.5, 0.5]]

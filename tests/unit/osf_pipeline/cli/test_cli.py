@@ -14,7 +14,7 @@ from osf_pipeline.errors import InputDataError, RequestError
 
 VERBS = [
     "annotate", "character", "render", "ingest", "validate", "guide", "hint", "train", "train-occlusion", "stylize",
-    "crossover", "deliver", "evaluate", "review", "bake", "run", "inspect", "gc", "replay", "generate", "ablate",
+    "crossover", "deliver", "evaluate", "review", "bake", "run", "ablate", "inspect", "gc", "replay", "generate",
     "doctor",
 ]  # fmt: skip
 
@@ -22,7 +22,13 @@ VERBS = [
 def test_every_verb_has_help() -> None:
     runner = CliRunner()
     assert {command.name for command in app.registered_commands} == set(VERBS)
-    for words in (*([verb] for verb in VERBS), ["sample"], ["sample", "drawing"], ["sample", "figure"]):
+    for words in (
+        *([verb] for verb in VERBS),
+        ["sample"],
+        ["sample", "drawing"],
+        ["sample", "figure"],
+        ["bench", "occlusion"],
+    ):
         result = runner.invoke(app, [*words, "--help"])
         assert result.exit_code == 0, words
         assert words[-1] in result.output
