@@ -35,7 +35,7 @@ from osf_pipeline.execution import Execution, Progress
 from osf_pipeline.layout import Layout, join
 from osf_pipeline.store.files import read_json, take, write_bytes, write_json
 from osf_pipeline.store.identity import identity
-from osf_pipeline.stylize.look import Look
+from osf_pipeline.stylize.look import Line, Look
 from osf_pipeline.stylize.stage import ALL, nearest_object
 from osf_pipeline.training.exemplar import NEEDED, ExemplarData, exemplar_from_arrays
 
@@ -151,7 +151,9 @@ class _Work:
             wanted = self.request.generated
             sequences = self.sequences if scale == 1 else self._scaled(scale)
             own = [s for s in sequences if s.group == wanted.name]
-            runs = self._learn([Ours(_label(scale))], self.styles)
+            # The truth's pen grows with the figure.
+            locked = Ours(_label(scale), look=Look(line=Line(lock="character")))
+            runs = self._learn([locked], self.styles)
             found.append(self._measure(own, runs, self.styles))
         return pd.concat(found, ignore_index=True)
 
