@@ -173,7 +173,7 @@ def test_a_preview_of_every_snapshot_shows_keyframe_and_composite_beside_the_dra
     height, width = prepare(exemplars[0]).figure.sheet.size
     assert first.shape[1:] == (2 * width, 3)
     assert height < first.shape[0] <= 2 * height  # composites may be shrunk
-    assert np.array_equal(first[:, :width], last[:, :width]), "the drawing stands left"
+    assert np.array_equal(first[:height, :width], last[:height, :width]), "the drawing stands left"
     assert not np.array_equal(first[:, width:], last[:, width:])
 
 
