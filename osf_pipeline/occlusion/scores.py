@@ -68,9 +68,10 @@ class Scores:
         return [(predicted[b] / count[b], true[b] / count[b], int(count[b])) for b in np.flatnonzero(count)]
 
     def ece(self) -> float:
-        """Expected calibration error: mean distance of predicted and true share over the bins, by pixels."""
-        table = self.reliability()
-        return float(sum(abs(p - t) * n for p, t, n in table) / sum(n for _, _, n in table))
+        """Expected calibration error: mean distance of predicted and true share over the bins, by pixels; NaN of none."""
+        if not len(self.estimate):
+            return float("nan")
+        return float(sum(abs(p - t) * n for p, t, n in self.reliability()) / len(self.estimate))
 
     def in_doubt(self) -> Scores:
         """Without the pixels predicted visible by all but `DOUBT`."""
@@ -95,7 +96,9 @@ def f1_by_sequence(scores: Mapping[str, Scores], threshold: float) -> dict[str, 
 
 
 def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
-    """First quartile, median and third quartile."""
+    """First quartile, median and third quartile; NaN of nothing."""
+    if not values:
+        return (float("nan"),) * 3
     low, middle, high = np.percentile(values, [25, 50, 75])
     return float(low), float(middle), float(high)
 

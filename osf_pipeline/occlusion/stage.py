@@ -121,6 +121,7 @@ def _train(
     from osf_pipeline.occlusion.training import CHECKPOINT, calibrate, train
 
     folder = Path(layout.home) / "training" / MODEL / training
+    folder.mkdir(parents=True, exist_ok=True)
     tags = {ID_TAG: training, "code": code_revision()}
     with tracker.run(EXPERIMENT, training, recipe.model_dump(mode="json"), tags) as run:
         for name, keys in sets.items():
