@@ -68,7 +68,7 @@ class Scores:
         return [(predicted[b] / count[b], true[b] / count[b], int(count[b])) for b in np.flatnonzero(count)]
 
     def ece(self) -> float:
-        """Expected calibration error: mean distance of predicted and true share over the bins, by pixels; NaN of none."""
+        """Expected calibration error: mean distance of predicted and true share, by pixels; NaN of none."""
         if not len(self.estimate):
             return float("nan")
         return float(sum(abs(p - t) * n for p, t, n in self.reliability()) / len(self.estimate))
