@@ -2,9 +2,9 @@
 
 An outline is unrolled into rows, one a pixel of its length; a row crosses the line, from outside in. A contour of any
 frame takes, at every point, the row that was drawn at the nearest rest position. Where the contour was the drawing's
-own outline, that is the very same stroke; where it runs over a surface that the drawing shows from the front, rows are
-shifted by their distance, so that the line goes on as the hand drew it, with its width, darkness and grain, and glides
-over the surface as the contour does.
+own outline, that is the very same stroke. Where it runs over a surface that the drawing shows from the front, rows from
+the outline hereabouts follow one another by a smooth field over the surface, so that the line goes on as the hand drew
+it, with its width, darkness and grain, without jumps, and glides over the surface as the contour does.
 
 Belongs here: rows, and reading them along contours. Does not: finding the line in a drawing
 (`osf_pipeline.training.exemplar`).
@@ -29,6 +29,23 @@ FINE = 2
 
 NOWHERE = 1e15
 """Rest position of a row that may not be taken, on every axis."""
+
+OWN, OTHER = 2.0, 8.0
+"""Pixels of the drawing in the rest pose: up to the first from its outline a contour takes the outline's own rows, from
+the second on it takes rows from hereabouts."""
+
+SPACING, ANCHORS = 48, 3
+"""Rows between two anchors, from which rows hereabouts are counted, and how many a point may listen to."""
+
+BLEND = 0.35
+"""An anchor is heard if it is farther than the nearest by less than this share."""
+
+STRIDE = 14.0
+WAVES = ((0.052, 0.036, 0.015), (-0.031, 0.080, 0.023), (0.011, -0.017, 0.052))
+"""Amplitude in rows and wave vectors, radians a pixel, of the walk along rows."""
+
+FAINT, NARROWEST = 0.2, 0.5
+"""Opacity below which a row says nothing of the line's breadth, and pixels that it has at least."""
 
 SAME_SIZE = 0.02
 """Drawings whose scales differ by less are not resampled."""
@@ -71,6 +88,7 @@ class Strokes(nn.Module):
         values: (S + 1, 2 R + 1, 4) float32, the rows, and last their mean for surfaces whose rest position is unknown.
         rest: (S, 3) float32 scene units.
         loop: (S, 2) int64, first row and number of rows of the outline that a row belongs to.
+        breadth: (S + 1,) float32, pixels of every row that lie on the surface.
         pixel: () scene units a pixel of the drawing covers.
     """
 
@@ -79,6 +97,7 @@ class Strokes(nn.Module):
         self.values = nn.Buffer(torch.zeros(rows + 1, 2 * FINE * reach + 1, 4))
         self.rest = nn.Buffer(torch.zeros(rows, 3))
         self.loop = nn.Buffer(torch.zeros(rows, 2, dtype=torch.long))
+        self.breadth = nn.Buffer(torch.ones(rows + 1))
         self.pixel = nn.Buffer(torch.ones(()))
 
     @classmethod
@@ -101,6 +120,8 @@ class Strokes(nn.Module):
         alpha = drawn[..., 3:]
         mean = (drawn[..., :3] * alpha).sum(0) / alpha.sum(0).clamp(min=1e-6)
         every.values[-1] = torch.cat([mean, alpha.mean(0)], 1)
+        inner = every.values[:, every.values.shape[1] // 2 :, 3]
+        every.breadth.copy_((inner.sum(1) / FINE / inner.amax(1).clamp(min=FAINT)).clamp(min=NARROWEST))
         return every
 
     @property
@@ -122,30 +143,66 @@ class Strokes(nn.Module):
             scale: pixels of the frame for one of the drawing.
         """
         B, _, H, W = distance_B1HW.shape
-        reach = self.reach
-        row = torch.full((B, 1, H, W), self.rows, device=distance_B1HW.device)
+        signed = (torch.where(side_B1HW, distance_B1HW, -distance_B1HW) / scale).flatten()
+        near = (signed.abs() < self.reach).nonzero().squeeze(1)
+        rows = torch.full((len(near), 1), self.rows, device=near.device)
+        shares = torch.ones(len(near), 1, device=near.device)
         if rest_B3HW is not None and self.rows:
             edge = side_B1HW & (distance_B1HW < 1)
-            row[edge] = self._rows(rest_B3HW.permute(0, 2, 3, 1)[edge[:, 0]])
-            near = nearest(edge, max(1, min(round(reach * scale), MAX_REACH)))
-            row = row.flatten(1).gather(1, near.index.flatten(1)).view(B, H, W)
-        row = row.view(B, H, W)
-        signed = torch.where(side_B1HW, distance_B1HW, -distance_B1HW)[:, 0] / scale
-        last = self.values.shape[1] - 1
-        column = (FINE * signed + last / 2).clamp(0, last)
-        low = column.floor().clamp(max=last - 1)
-        share = (column - low)[..., None]
-        low = low.long()
-        found = self.values[row, low] * (1 - share) + self.values[row, low + 1] * share
-        return torch.where((signed.abs() < reach)[..., None], found, 0.0).permute(0, 3, 1, 2)
+            rows_E, shares_E = self._taken(rest_B3HW.permute(0, 2, 3, 1)[edge[:, 0]])
+            index = nearest(edge, max(1, min(round(self.reach * scale), MAX_REACH))).index.flatten()[near]
+            index += near // (H * W) * (H * W)
+            ordinal = (edge.flatten().cumsum(0) - 1)[index]
+            # Out of reach of every edge the line is its mean.
+            known = edge.flatten()[index][:, None]
+            mean = F.one_hot(torch.zeros_like(near), rows_E.shape[1])
+            rows = torch.where(known, rows_E[ordinal], self.rows)
+            shares = torch.where(known, shares_E[ordinal], mean.to(shares.dtype))
+        # Rows of different breadth are brought to one before they are mixed, or the line's inner edge would be soft.
+        breadth = self.breadth[rows]
+        stretch = breadth / (breadth * shares).sum(1, keepdim=True)
+        last, depth = self.values.shape[1] - 1, signed[near]
+        mixed = torch.zeros(len(near), 4, device=near.device)
+        for row, share, factor in zip(rows.unbind(1), shares.unbind(1), stretch.unbind(1), strict=True):
+            column = (FINE * torch.where(depth > 0, depth * factor, depth) + last / 2).clamp(0, last)
+            low = column.floor().clamp(max=last - 1)
+            between = (column - low)[:, None]
+            low = low.long()
+            read = self.values[row, low] * (1 - between) + self.values[row, low + 1] * between
+            mixed += read * share[:, None]
+        line = torch.zeros(B * H * W, 4, device=near.device)
+        line[near] = mixed
+        return line.view(B, H, W, 4).permute(0, 3, 1, 2)
 
-    def _rows(self, rest_N3: Tensor) -> Tensor:
-        """(N,) the row of every contour point: the nearest in rest position, and further by the pixels it is off."""
-        rows = []
-        for block in rest_N3.split(_BLOCK):
-            # No matrix product: its last bit depends on the size of the block.
-            away = torch.cdist(block, self.rest, compute_mode="donot_use_mm_for_euclid_dist")
-            distance, row = away.min(1)
-            first, count = self.loop[row].unbind(1)
-            rows.append(first + (row - first + (distance / self.pixel).round().long()) % count)
-        return torch.cat(rows) if rows else rest_N3.new_zeros(0, dtype=torch.long)
+    def _taken(self, rest_N3: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, 1 + ANCHORS) rows that contour points take, and in which shares; these sum to 1."""
+        found = [self._taken_by(block) for block in rest_N3.split(_BLOCK)] or [self._taken_by(rest_N3)]
+        rows, shares = zip(*found, strict=True)
+        return torch.cat(rows), torch.cat(shares)
+
+    def _taken_by(self, rest_N3: Tensor) -> tuple[Tensor, Tensor]:
+        away, row = self._away(rest_N3, self.rest).min(1)
+        other = ((away - OWN) / (OTHER - OWN)).clamp(0, 1)[:, None]
+        anchors = torch.arange(SPACING // 2, self.rows + SPACING // 2, SPACING, device=row.device)
+        anchors = anchors.clamp(max=self.rows - 1)
+        distance, order = self._away(rest_N3, self.rest[anchors]).sort(1)
+        distance, order = distance[:, :ANCHORS], order[:, :ANCHORS]
+        weight = (1 - (distance - distance[:, :1]) / (BLEND * distance[:, :1] + SPACING / 4)).clamp(min=0)
+        first, count = self.loop[anchors[order]].unbind(2)
+        walked = first + (anchors[order] - first + self._walk(rest_N3)[:, None]) % count
+        return (
+            torch.cat([row[:, None], walked], 1),
+            torch.cat([1 - other, other * weight / weight.sum(1, keepdim=True)], 1),
+        )
+
+    def _away(self, rest_N3: Tensor, other_M3: Tensor) -> Tensor:
+        """(N, M) pixels of the drawing. No matrix product: its last bit depends on the size of the block."""
+        return torch.cdist(rest_N3, other_M3, compute_mode="donot_use_mm_for_euclid_dist") / self.pixel
+
+    def _walk(self, rest_N3: Tensor) -> Tensor:
+        """(N,) rows by which one goes on from an anchor: about one a pixel whichever way a contour runs, no jumps."""
+        place = rest_N3.double() / self.pixel
+        rows = torch.zeros_like(place[:, 0])
+        for x, y, z in WAVES:
+            rows += STRIDE * torch.sin(place[:, 0] * x + place[:, 1] * y + place[:, 2] * z)
+        return rows.round().long()

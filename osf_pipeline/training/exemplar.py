@@ -168,9 +168,10 @@ def without_halo(target_B4HW: Tensor, halo: int) -> Tensor:
     alpha = target_B4HW[:, 3:]
     solid = alpha[0, 0].numpy() > 0.5
     depth = ndimage.distance_transform_edt(solid)
-    if not (depth > halo).any():
+    if not (depth > halo + 1).any():
         return target_B4HW
-    filled = nearest_of(straight(target_B4HW), depth > halo)
+    # The last pixel of the rim is half rim.
+    filled = nearest_of(straight(target_B4HW), depth > halo + 1)
     rim = torch.from_numpy(depth <= halo)
     return torch.cat([torch.where(rim, filled, straight(target_B4HW)) * alpha, alpha], 1)
 

@@ -35,16 +35,36 @@ def test_the_drawings_own_contour_gets_its_own_stroke():
     assert found[0, 0, REACH + 2].equal(found[0, 0, REACH])  # a whole row, across the line
 
 
-def test_a_contour_elsewhere_takes_rows_as_many_further_as_it_is_off():
-    found = Strokes.of([ramp()], pixel=0.5)(*field(), rest(off=3.0))
-    # 3 units are 6 pixels of the drawing; after the last row comes the first.
-    torch.testing.assert_close(found[0, 0, REACH], (torch.arange(40) + 6) % 40 / 40)
+def test_a_contour_elsewhere_walks_along_the_rows_hereabouts():
+    """Far from the outline rows follow one another without jumps, about one a pixel, and stay in its neighbourhood."""
+    strokes = Strokes.of([ramp(400)], pixel=1.0)
+    found = strokes(*field(width=400), rest(400, off=30.0))[0, :, REACH]
+    found = found[:, 60:340]  # the ramp's last row is not like its first
+    steps = (found[0].diff() * 400).abs()
+    assert steps.max() < 12  # rows; a nearest row behind a limb's middle would be 200 away
+    assert 0.3 < steps.mean() < 3
+    assert (found[0] * 400 - torch.arange(60, 340)).abs().median() < 60
+    assert found[3].min() > 0.99
 
 
 def test_an_outline_goes_on_within_itself():
-    """The shift may not run from one outline into the next."""
-    found = Strokes.of([ramp(10), ramp(30, rest_y=100.0)], pixel=1.0)(*field(), rest(off=4.0))
-    torch.testing.assert_close(found[0, 0, REACH, :10], (torch.arange(10) + 4) % 10 / 10)
+    """Rows of another outline, whose line is green, are out of hearing."""
+    green = ramp(100, rest_y=1000.0)
+    green.values[..., 1] = 1
+    found = Strokes.of([ramp(60), green], pixel=1.0)(*field(width=60), rest(60, off=20.0))
+    assert found[0, 1].max() == 0
+    assert found[0, 0, REACH].max() > 0
+
+
+def test_lines_of_different_breadth_are_mixed_to_one_of_the_breadth_between():
+    broad = ramp(48, rest_y=30.0)
+    distance = torch.arange(-REACH * FINE, REACH * FINE + 1) / FINE
+    broad.values[..., 3] = ((distance >= -1) & (distance <= 4)).float()
+    strokes = Strokes.of([ramp(48), broad], pixel=1.0)
+    torch.testing.assert_close(strokes.breadth[[10, 60]], torch.tensor([2.5, 4.5]))
+    alpha = strokes(*field(width=48), rest(48, off=15.0))[0, 3, REACH:, 24]  # half way between the two
+    assert alpha[:3].min() > 0.95  # not half
+    assert alpha[4] < 0.6
 
 
 def test_a_frame_of_twice_the_scale_gets_the_stroke_twice_as_broad():
