@@ -104,12 +104,19 @@ def test_maps_are_taken_as_they_are(layout: Layout) -> None:
         guide_shot(layout, SHOT)
 
 
-def test_exact_occlusion_needs_geometry(root: Path) -> None:
+@pytest.mark.parametrize("lost", ["geometry", "motion"])
+def test_exact_occlusion_needs_geometry_and_motion(root: Path, lost: str) -> None:
     layout = Layout.of(str(root))
-    for file in map(str, Path(layout.renders(SHOT)).glob("*.exr")):
-        image = read_exr(file, "RGBA")
-        write_exr(file, image.channels, data_window=image.window, display_window=image.header.display_window)
-    ask(layout, frames="1001-1002", adapter="auto", channels={"color": list("RGBA")}, occlusion={"mode": "full"})
+    for file in map(str, Path(layout.renders(SHOT)).glob("*100[12].exr")):
+        image = read_exr(file)
+        kept = {name: plane for name, plane in image.channels.items() if not name.startswith("motion")}
+        if lost == "geometry":
+            kept = {name: kept[name] for name in "RGBA"}
+        write_exr(
+            file, kept, data_window=image.window, display_window=image.header.display_window,
+            attributes={"osf:renderer": "test"},
+        )  # fmt: skip
+    ask(layout, frames="1001-1002", occlusion={"mode": "full"})
     ingest_shot(layout, SHOT)
     with pytest.raises(InputDataError, match="exact occlusion needs"):
         guide_shot(layout, SHOT)
