@@ -232,7 +232,7 @@ class GuideWorker:
 def _curves(found: dict[str, np.ndarray]) -> dict[str, list[float]]:
     """Per frame: pixels on a contour, revealed, hidden next, and the mean confidence."""
     marks = {
-        "contour_px": (found["contour"] <= 1) & (found["contour_side"] > 0),
+        "contour_px": (found["contour"] < 1) & (found["contour_side"] > 0),
         "revealed_px": found["revealed"] > 0.5,
         "hidden_next_px": found["hidden_next"] > 0.5,
     }
