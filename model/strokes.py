@@ -19,13 +19,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model.distance import MAX_REACH, nearest
+from model.distance import nearest
+from model.outline import CONTOUR_RANGE
 
 WIDEST = 48
 """Pixels of the drawing by which a row may reach outwards and inwards of the contour, at most."""
 
 FINE = 2
 """Columns of a row for one pixel: between two of them rows are read linearly, which must not soften the grain."""
+
+NEAR_EDGE = 2
+"""Pixels by which the owner's nearest pixel beside a contour may lie farther away than the contour itself."""
 
 NOWHERE = 1e15
 """Rest position of a row that may not be taken, on every axis."""
@@ -60,8 +64,8 @@ class Stroke:
         share = (column - low)[:, None]
         across = self.values[:, low] * (1 - share) + self.values[:, low + 1] * share
         along = F.interpolate(across.permute(2, 1, 0), count, mode="linear")
-        nearest = (torch.arange(count) * len(self.rest) // count).clamp(max=len(self.rest) - 1)
-        return Stroke(along.permute(2, 1, 0).contiguous(), self.rest[nearest])
+        row = torch.arange(count) * len(self.rest) // count
+        return Stroke(along.permute(2, 1, 0).contiguous(), self.rest[row])
 
 
 class Strokes(nn.Module):
@@ -112,22 +116,25 @@ class Strokes(nn.Module):
         """Pixels of the drawing between a contour and the end of a row."""
         return self.values.shape[1] // 2 // FINE
 
+    def radius(self, scale: float) -> int:
+        """Pixels around a pixel that can change what is laid there, at most."""
+        return max(1, min(round(self.reach * scale), int(CONTOUR_RANGE) + NEAR_EDGE))
+
     def forward(self, distance_B1HW: Tensor, side_B1HW: Tensor, rest_B3HW: Tensor | None, scale: float = 1.0) -> Tensor:
         """(B, 4, H, W): the drawn line along the contours, display-encoded straight RGB and opacity; 0 out of reach.
 
         Args:
-            distance_B1HW: pixels to the nearest contour.
+            distance_B1HW: pixels to the nearest contour; from `CONTOUR_RANGE` on there is none, at any scale.
             side_B1HW: bool, True on the surface that owns it.
             rest_B3HW: rest positions in scene units; None where they are unknown.
             scale: pixels of the frame for one of the drawing.
         """
         B, _, H, W = distance_B1HW.shape
-        reach = self.reach
         row = torch.full((B, 1, H, W), self.rows, device=distance_B1HW.device)
         if rest_B3HW is not None and self.rows:
             edge = side_B1HW & (distance_B1HW < 1)
             row[edge] = self._rows(rest_B3HW.permute(0, 2, 3, 1)[edge[:, 0]])
-            near = nearest(edge, max(1, min(round(reach * scale), MAX_REACH)))
+            near = nearest(edge, self.radius(scale))
             row = row.flatten(1).gather(1, near.index.flatten(1)).view(B, H, W)
         row = row.view(B, H, W)
         signed = torch.where(side_B1HW, distance_B1HW, -distance_B1HW)[:, 0] / scale
@@ -137,7 +144,8 @@ class Strokes(nn.Module):
         share = (column - low)[..., None]
         low = low.long()
         found = self.values[row, low] * (1 - share) + self.values[row, low + 1] * share
-        return torch.where((signed.abs() < reach)[..., None], found, 0.0).permute(0, 3, 1, 2)
+        within = (distance_B1HW[:, 0] < CONTOUR_RANGE) & (signed.abs() < self.reach)
+        return torch.where(within[..., None], found, 0.0).permute(0, 3, 1, 2)
 
     def _rows(self, rest_N3: Tensor) -> Tensor:
         """(N,) the row of every contour point: the nearest in rest position, and further by the pixels it is off."""
