@@ -84,7 +84,7 @@ def test_the_network_is_part_of_what_guidance_is(layout: Layout, tmp_path: Path)
         guide_shot(layout, SHOT)
 
 
-def test_maps_are_taken_as_they_are(layout: Layout) -> None:
+def test_maps_are_taken_as_they_are(layout: Layout, tmp_path: Path) -> None:
     folder = Path(layout.renders(SHOT)) / "maps"
     folder.mkdir()
     for frame in (1002, 1003):
@@ -97,6 +97,10 @@ def test_maps_are_taken_as_they_are(layout: Layout) -> None:
     assert not revealed[0].any()
     assert set(np.round(np.unique(revealed[1:]), 3)) == {0, np.float32(0.8)}
     assert not read(layout, "hidden_next").any()
+    pack(origin(layout, SHOT, "guidance"), 0, tmp_path / "bundle.zip")
+    source, index = unpack(tmp_path / "bundle.zip", tmp_path / "elsewhere")
+    assert source.shard(index)[0]["maps"]["revealed"][1].startswith(str(tmp_path / "elsewhere"))
+    assert all(shard.equal for shard in replay(source, [index]))
     Image.fromarray(np.zeros((160, 160), np.uint8)).save(folder / "r.1003.png")
     assert guide_shot(layout, SHOT).id != first.id
     (folder / "r.1002.png").unlink()
