@@ -19,6 +19,7 @@ class Benchmark(dg.Config):
 
     quick: bool = False
     equal_time: bool = False
+    plateau: bool = False
     methods: list[str] = Field([])
     sequences: list[str] = Field([])
     seeds: int | None = None
@@ -31,8 +32,8 @@ def occlusion_benchmark(osf: OsfProject, config: Benchmark) -> dg.MaterializeRes
     from osf_pipeline.bench.stage import bench
 
     asked = {
-        "equal_time": config.equal_time, "methods": config.methods, "folders": config.sequences,
-        "seeds": config.seeds, "steps": config.steps, "threads": osf.threads,
+        "methods": config.methods, "folders": config.sequences, "equal_time": config.equal_time,
+        "plateau": config.plateau, "seeds": config.seeds, "steps": config.steps, "threads": osf.threads,
     }  # fmt: skip
     given = {key: value for key, value in asked.items() if value is not None}
     request = BenchRequest.made(quick=config.quick, given=given)

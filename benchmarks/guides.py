@@ -152,7 +152,7 @@ def near(buffers: Buffers, rule: ContourRule) -> Guide:
     behind = depth - at(depth, found.index)
     away = (rest - at(rest, found.index)).square().sum(1, keepdim=True)
     side = (behind < 2 * gap) & (away < (rule.rest_gap + 8 * rule.pixel * found.distance).square())
-    creases(normal, part, objects)
+    creases(normal, part, objects)  # found along with contours, so they count in the time
     # Marks are centres of near pixels: the contour itself lies half a pixel further out.
     return Guide(torch.where(side, found.distance + 0.5, 0.5 - found.distance)[0, 0].numpy())
 

@@ -235,7 +235,7 @@ def occlusion_loss(logit_B1HW: Tensor, hidden_B1HW: Tensor, seen_B1HW: Tensor) -
     calibration undoes.
 
     Args:
-        hidden_B1HW, seen_B1HW: 0 or 1, float32.
+        hidden_B1HW, seen_B1HW: 0..1, float32; between the two are shares of a pixel of reduced pictures.
     """
     entropy = F.binary_cross_entropy_with_logits(logit_B1HW, hidden_B1HW, reduction="none")
     share = torch.sigmoid(logit_B1HW) * seen_B1HW
@@ -251,10 +251,11 @@ class OcclusionCard:
     Attributes:
         architecture: how to build it; names its inputs in order.
         threshold: probability from which a pixel counts as hidden, of the best F1 on the validation split.
-        data: the generated sets it learnt from and was calibrated on, and the flow estimator.
+        data: the generated sets it learnt from and was calibrated and judged on, what the metrics mean, the flow
+            estimator.
         seed, recipe: enough to train it again.
         versions: of the software that made it.
-        metrics: numbers on the validation split.
+        metrics: numbers on the validation split, whose truth also chose threshold and calibration.
     """
 
     architecture: OcclusionArchitecture

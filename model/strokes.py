@@ -19,13 +19,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model.distance import MAX_REACH, nearest
+from model.distance import nearest
+from model.outline import CONTOUR_RANGE
 
 WIDEST = 48
 """Pixels of the drawing by which a row may reach outwards and inwards of the contour, at most."""
 
 FINE = 2
 """Columns of a row for one pixel: between two of them rows are read linearly, which must not soften the grain."""
+
+NEAR_EDGE = 2
+"""Pixels by which the owner's nearest pixel beside a contour may lie farther away than the contour itself."""
 
 NOWHERE = 1e15
 """Rest position of a row that may not be taken, on every axis."""
@@ -77,8 +81,8 @@ class Stroke:
         share = (column - low)[:, None]
         across = self.values[:, low] * (1 - share) + self.values[:, low + 1] * share
         along = F.interpolate(across.permute(2, 1, 0), count, mode="linear")
-        nearest = (torch.arange(count) * len(self.rest) // count).clamp(max=len(self.rest) - 1)
-        return Stroke(along.permute(2, 1, 0).contiguous(), self.rest[nearest])
+        row = torch.arange(count) * len(self.rest) // count
+        return Stroke(along.permute(2, 1, 0).contiguous(), self.rest[row])
 
 
 class Strokes(nn.Module):
@@ -133,24 +137,28 @@ class Strokes(nn.Module):
         """Pixels of the drawing between a contour and the end of a row."""
         return self.values.shape[1] // 2 // FINE
 
+    def radius(self, scale: float) -> int:
+        """Pixels around a pixel that can change what is laid there, at most."""
+        return max(1, min(round(self.reach * scale), int(CONTOUR_RANGE) + NEAR_EDGE))
+
     def forward(self, distance_B1HW: Tensor, side_B1HW: Tensor, rest_B3HW: Tensor | None, scale: float = 1.0) -> Tensor:
         """(B, 4, H, W): the drawn line along the contours, display-encoded straight RGB and opacity; 0 out of reach.
 
         Args:
-            distance_B1HW: pixels to the nearest contour.
+            distance_B1HW: pixels to the nearest contour; from `CONTOUR_RANGE` on there is none, at any scale.
             side_B1HW: bool, True on the surface that owns it.
             rest_B3HW: rest positions in scene units; None where they are unknown.
             scale: pixels of the frame for one of the drawing.
         """
         B, _, H, W = distance_B1HW.shape
         signed = (torch.where(side_B1HW, distance_B1HW, -distance_B1HW) / scale).flatten()
-        near = (signed.abs() < self.reach).nonzero().squeeze(1)
+        near = ((distance_B1HW.flatten() < CONTOUR_RANGE) & (signed.abs() < self.reach)).nonzero().squeeze(1)
         rows = torch.full((len(near), 1), self.rows, device=near.device)
         shares = torch.ones(len(near), 1, device=near.device)
-        if rest_B3HW is not None and self.rows:
-            edge = side_B1HW & (distance_B1HW < 1)
+        edge = side_B1HW & (distance_B1HW < 1)
+        if rest_B3HW is not None and self.rows and edge.any():
             rows_E, shares_E = self._taken(rest_B3HW.permute(0, 2, 3, 1)[edge[:, 0]])
-            index = nearest(edge, max(1, min(round(self.reach * scale), MAX_REACH))).index.flatten()[near]
+            index = nearest(edge, self.radius(scale)).index.flatten()[near]
             index += near // (H * W) * (H * W)
             ordinal = (edge.flatten().cumsum(0) - 1)[index]
             # Out of reach of every edge the line is its mean.
@@ -176,8 +184,7 @@ class Strokes(nn.Module):
 
     def _taken(self, rest_N3: Tensor) -> tuple[Tensor, Tensor]:
         """(N, 1 + ANCHORS) rows that contour points take, and in which shares; these sum to 1."""
-        found = [self._taken_by(block) for block in rest_N3.split(_BLOCK)] or [self._taken_by(rest_N3)]
-        rows, shares = zip(*found, strict=True)
+        rows, shares = zip(*(self._taken_by(block) for block in rest_N3.split(_BLOCK)), strict=True)
         return torch.cat(rows), torch.cat(shares)
 
     def _taken_by(self, rest_N3: Tensor) -> tuple[Tensor, Tensor]:

@@ -61,9 +61,9 @@ class Architecture:
             ValueError: for a network this version does not know.
         """
         known = {"name", "width", "blocks", "rows", "reach", "inputs"}
-        if data.get("name") != NAME or set(data) != known:
+        if data.get("name") != NAME or set(data) != known or tuple(data["inputs"]) != INPUTS:
             raise ValueError(f"unknown architecture {data}; this version builds {NAME!r} from {sorted(known)}")
-        return cls(data["width"], data["blocks"], data["rows"], data["reach"], tuple(data["inputs"]))
+        return cls(data["width"], data["blocks"], data["rows"], data["reach"])
 
 
 @dataclass(frozen=True)

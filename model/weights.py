@@ -19,7 +19,6 @@ from model.stylizer import Architecture, Stylizer
 
 WEIGHTS, CARD = "weights.safetensors", "card.json"
 FORMAT = 2
-"""Format 1 does not say `color_space`; all of its networks see linear Rec. 709."""
 
 LINEAR_REC709 = {"name": "linear-rec709", "chromaticities": [0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290]}
 
@@ -72,19 +71,12 @@ class Card:
         Raises:
             ValueError: for a card of another format or architecture.
         """
-        if data.get("format") not in (1, FORMAT):
-            raise ValueError(f"unknown card format {data.get('format')}; this version reads formats 1 and {FORMAT}")
-        if data["format"] == 1:
-            data = {**data, "color_space": LINEAR_REC709.copy()}
-        known = {name: data[name] for name in cls.__dataclass_fields__}
+        if data.get("format") != FORMAT:
+            raise ValueError(f"unknown card format {data.get('format')}; this version reads format {FORMAT}")
+        architecture = Architecture.from_json(data["architecture"])
         low, high = data["rest_box"]
-        return cls(
-            **{
-                **known,
-                "architecture": Architecture.from_json(data["architecture"]),
-                "rest_box": (tuple(low), tuple(high)),
-            }
-        )
+        known = {name: data[name] for name in cls.__dataclass_fields__}
+        return cls(**{**known, "architecture": architecture, "rest_box": (tuple(low), tuple(high))})
 
 
 def save(folder: Path, model: Stylizer, card: Card) -> Card:

@@ -179,8 +179,9 @@ class Occlusion(Strict):
     Attributes:
         mode: `full`, exact from rest positions and ids; `flow`, consistency of the flow in both directions; `light`, a
             small network on two frames and estimated flow; `maps`, the files below; or another registered estimator.
-            `auto` is `full` where the store has the geometry, else `flow`.
-        model: registry alias or version of the network, for `light`.
+            `auto` is `full` where the store has all it needs, else as much of it as there is: rest positions and ids
+            along estimated flow, or the consistency of the motion, estimated where the renderer gave none.
+        model: registry alias or version of the network, for `light` and estimators that have one.
         revealed, hidden_next: file patterns as in `source`, EXR or PNG: what the previous frame hides, what the next
             one does. Without the second, nothing is said about the next frame.
         channel: of those files; needed where they have several.

@@ -22,16 +22,18 @@ from osf_pipeline.bench.ours import OURS, Ours
 from osf_pipeline.bench.plots import bars, curves
 from osf_pipeline.bench.report import BAND, NO_CLAIMS, figures, grid, table
 from osf_pipeline.bench.request import BenchRequest
-from osf_pipeline.bench.runs import FOLDER, Cache, Run, learn_all, measure_all
-from osf_pipeline.bench.sequences import BenchSequence, generated
-from osf_pipeline.bench.stage import BenchResult, sequences_of, styles_of
+from osf_pipeline.bench.runs import FOLDER, Run, Trial, begin, learn_all, measure_all, styles_of
+from osf_pipeline.bench.sequences import BenchSequence, at_size, generated
+from osf_pipeline.bench.stage import BenchResult, sequences_of
 from osf_pipeline.bench.statistics import summarize
 from osf_pipeline.color import encode_srgb
+from osf_pipeline.colorspaces.spaces import LINEAR_REC709, Space, convert
 from osf_pipeline.config import Strict
 from osf_pipeline.errors import RequestError
 from osf_pipeline.evaluation.evaluate import csv
 from osf_pipeline.evaluation.truth import read_truth
 from osf_pipeline.execution import Execution, Progress
+from osf_pipeline.generate.plan import GenerateRequest
 from osf_pipeline.layout import Layout, join
 from osf_pipeline.store.files import read_json, take, write_bytes, write_json
 from osf_pipeline.store.identity import identity
@@ -42,17 +44,22 @@ from osf_pipeline.training.exemplar import NEEDED, ExemplarData, exemplar_from_a
 KIND = "ablation"
 STAGE_VERSION = 1
 RECORD, REPORT = "summary.json", "ablation.md"
-Part = Literal["revealed", "contour", "rest_z", "compositing", "confidence"]
+Part = Literal["revealed", "contour", "rest_z", "compositing", "confidence", "strokes", "network"]
 Sweep = Literal["strength", "resolution", "keyframes"]
 Asked = Literal["drop"] | Sweep
 
 VARIANTS: dict[Part, Ours] = {
     "revealed": Ours("no revealed", "without the mask of what was hidden before", {"withhold": ["revealed"]}),
-    "contour": Ours("no contour", "without the distance to contours", {"withhold": ["contour"]}),
-    "rest_z": Ours("no rest z", "ink and width are told by x and y of the rest pose", {"withhold": ["rest_z"]}),
-    "compositing": Ours("no compositing", "learnt from the keyframe turned and scaled, no limb over another",
+    "contour": Ours("no contour", "without the distance to contours, along which the drawn line is laid",
+                    {"withhold": ["contour"]}),
+    "rest_z": Ours("no rest z", "the stroke laid on a contour is found by x and y of the rest pose alone",
+                   {"withhold": ["rest_z"]}),
+    "compositing": Ours("no compositing", "learnt from the keyframe as it is and smaller, no limb over another",
                         {"composites": 0.0}),
     "confidence": Ours("no confidence", "without the trust in the guides", {"withhold": ["confidence"]}),
+    "strokes": Ours("no strokes", "every contour gets the mean of the drawn line, not the stroke drawn at its rest "
+                    "position", {"tier": "estimated"}),
+    "network": Ours("no network", "the drawn line as it is laid along contours; nothing is learnt", network=False),
 }  # fmt: skip
 """What is left out, and the stylizer without it."""
 
@@ -90,8 +97,7 @@ def ablate(
     began = time.monotonic()
     if not request.drop and not request.sweep:
         raise RequestError("nothing to ablate", fix=f"Drop any of {', '.join(VARIANTS)}; sweep {', '.join(LABELS)}.")
-    execution = execution or Execution(threads=request.bench.threads)
-    work = _Work(layout, request.bench, execution, progress)
+    work = _Work(layout, request.bench, execution or Execution(threads=request.bench.threads), progress)
     found: dict[Asked, pd.DataFrame] = {}
     if request.drop:
         found["drop"] = work.dropped(request.drop)
@@ -99,7 +105,8 @@ def ablate(
     for sweep in request.sweep:
         found[sweep] = makers[sweep]()
     results = pd.concat([rows.assign(set=name + ": " + rows["set"]) for name, rows in found.items()], ignore_index=True)
-    made = identity(KIND, STAGE_VERSION, csv(results), request.model_dump(mode="json"))
+    decisive = {"results": csv(results), "told": {VARIANTS[part].name: VARIANTS[part].meaning for part in request.drop}}
+    made = identity(KIND, STAGE_VERSION, decisive, request.model_dump(mode="json"))
     url = join(layout.root, FOLDER, made)
     known = read_json(join(url, RECORD))
     reused = known is not None
@@ -119,7 +126,7 @@ class _Work:
 
     def __init__(self, layout: Layout, request: BenchRequest, execution: Execution, progress: Progress | None) -> None:
         self.layout, self.request, self.execution, self.progress = layout, request, execution, progress
-        self.cache = Cache.of(layout)
+        self.cache = begin(layout, request.threads)
         self.sequences = sequences_of(layout, request, execution, progress)
         self.styles = styles_of(layout, self.sequences)
         self.same: set[str] = set()
@@ -128,7 +135,7 @@ class _Work:
         """Every variant beside the whole."""
         methods = [Ours(), *(VARIANTS[part] for part in parts)]
         runs = self._learn(methods, self.styles)
-        results = self._measure(self.sequences, runs, self.styles)
+        results = self._measure(Trial(self.sequences, self.styles, runs))
         whole = {run.seed: run for run in runs if run.method.name == OURS}
         for method in methods[1:]:
             mine = [run for run in runs if run.method is method]
@@ -140,21 +147,21 @@ class _Work:
     def strengths(self) -> pd.DataFrame:
         """One training, drawn at several strengths."""
         methods = [Ours(_label(s), look=Look(strength=s)) for s in STRENGTHS]
-        return self._measure(self.sequences, self._learn(methods, self.styles), self.styles)
+        return self._measure(Trial(self.sequences, self.styles, self._learn(methods, self.styles)))
 
     def resolutions(self) -> pd.DataFrame:
         """The generated set at other sizes, drawn with what was learnt at its own."""
-        if self.request.generated is None:
+        wanted = self.request.generated
+        if wanted is None:
             raise RequestError("a sweep of resolution needs generated sequences", fix="Ask for some.")
         found = []
         for scale in SCALES:
-            wanted = self.request.generated
-            sequences = self.sequences if scale == 1 else self._scaled(scale)
+            sequences = self.sequences if scale == 1 else self._scaled(wanted, scale)
             own = [s for s in sequences if s.group == wanted.name]
             # The truth's pen grows with the figure.
             locked = Ours(_label(scale), look=Look(line=Line(lock="character")))
             runs = self._learn([locked], self.styles)
-            found.append(self._measure(own, runs, self.styles))
+            found.append(self._measure(Trial(own, self.styles, runs)))
         return pd.concat(found, ignore_index=True)
 
     def keyframes(self) -> pd.DataFrame:
@@ -167,56 +174,59 @@ class _Work:
             (name,) = names
             numbers = sorted(sequence.truth)
             more = max(KEYFRAMES) - 1
+            if len(numbers) <= more:
+                raise RequestError(
+                    "every frame would be a keyframe",
+                    shot=sequence.shot,
+                    frames=len(numbers),
+                    fix="Ask for more frames.",
+                )
             chosen = [numbers[(i + 1) * len(numbers) // (more + 1)] for i in range(more)]
             rest = replace(sequence, truth={n: url for n, url in sequence.truth.items() if n not in chosen})
-            drawn = [painted(sequence, number) for number in chosen]
+            space = self.styles[name].exemplars[0].space
+            drawn = [painted(sequence, number, space) for number in chosen]
             for count in KEYFRAMES:
                 first = self.styles[name]
                 style = Style.of(name, (*first.exemplars, *drawn[: count - 1]))
                 runs = self._learn([Ours(_label(count))], {name: style})
-                found.append(self._measure([rest], runs, {name: style}))
+                found.append(self._measure(Trial([rest], {name: style}, runs)))
         if not found:
             raise RequestError("no sequence shows one style alone", fix="Ask for more sequences.")
         return pd.concat(found, ignore_index=True)
 
-    def _scaled(self, scale: float) -> list[BenchSequence]:
-        """The generated set at another size, under a root of its own: names are the same."""
-        wanted = self.request.generated
-        assert wanted is not None
-        size = {key: 4 * round(getattr(wanted, key) * scale / 4) for key in ("width", "height")}
-        layout = replace(self.layout, root=join(self.layout.root, FOLDER, "sizes", f"{size['width']}x{size['height']}"))
-        return generated(layout, wanted.model_copy(update=size), self.execution, self.progress)
+    def _scaled(self, wanted: GenerateRequest, scale: float) -> list[BenchSequence]:
+        """The generated set at another size."""
+        width, height = (4 * round(side * scale / 4) for side in (wanted.width, wanted.height))
+        return generated(*at_size(self.layout, wanted, width, height), self.execution, self.progress)
 
     def _learn(self, methods: Sequence[Ours], styles: Mapping[str, Style]) -> list[Run]:
         return learn_all(self.cache, methods, styles, self.request.budgets(), self.progress)
 
-    def _measure(
-        self, sequences: Sequence[BenchSequence], runs: Sequence[Run], styles: Mapping[str, Style]
-    ) -> pd.DataFrame:
-        return measure_all(self.cache, sequences, runs, styles, self.request.perceptual_frames, self.progress)
+    def _measure(self, trial: Trial) -> pd.DataFrame:
+        return measure_all(self.cache, trial, self.request.perceptual_frames, self.progress)
 
 
-def painted(sequence: BenchSequence, number: int) -> ExemplarData:
+def painted(sequence: BenchSequence, number: int, space: Space = LINEAR_REC709) -> ExemplarData:
     """A frame of a shot with its truth as the drawing; what is not stylized is cut away.
 
     Args:
         number: of the frame; the shot shows one style.
+        space: of the exemplar, that of the style's others.
     """
     footage = StoredFootage(sequence)
     frame = footage[list(footage.frames).index(number)]
     truth = read_truth(sequence.truth[number]).beauty
     alpha = np.clip(truth[3:], 0, 1)
     straight = np.divide(truth[:3], alpha, out=np.zeros_like(truth[:3]), where=alpha > 0)
+    straight = convert(straight, LINEAR_REC709, space)
     drawing = np.concatenate([encode_srgb(np.clip(straight, 0, 1)), alpha]).astype(np.float32)
     mine = np.ones(footage.size, bool)
     if ALL not in sequence.styles:
         mine = np.isin(nearest_object(frame["object_id"][0]), list(sequence.styles))
-    buffers = {name: np.where(mine, frame[name], _EMPTY.get(name, 0)).astype(frame[name].dtype) for name in NEEDED}
-    return exemplar_from_arrays(buffers, drawing * mine, mine[None].astype(np.float32))
-
-
-_EMPTY = {"depth": np.inf}
-"""Where a buffer's background is not 0."""
+    frame = {**frame, "color": convert(frame["color"], LINEAR_REC709, space)}
+    background = {"depth": np.inf}
+    buffers = {name: np.where(mine, frame[name], background.get(name, 0)).astype(frame[name].dtype) for name in NEEDED}
+    return exemplar_from_arrays(buffers, drawing * mine, mine[None].astype(np.float32), space)
 
 
 def _label(value: float) -> str:

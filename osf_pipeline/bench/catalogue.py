@@ -12,8 +12,8 @@ from osf_pipeline.errors import RequestError
 
 
 def chosen(names: Sequence[str] = ()) -> list[Method]:
-    """Methods in the order of the tables: ours first; all without names. case, `-`, `_`
-    and commas do not matter.
+    """Methods in the order of the tables, ours first; all when no names are given. Case, `-`, `_` and commas in a name
+    do not matter.
 
     Raises:
         RequestError: for a name that no method has.

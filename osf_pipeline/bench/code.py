@@ -15,10 +15,18 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-FIT = ("model", "osf_pipeline.training")
+FIT = (
+    "model",
+    "osf_pipeline.color",
+    "osf_pipeline.colorspaces",
+    "osf_pipeline.drawing.outline",
+    "osf_pipeline.training",
+)
 """What every learnt method stands on."""
-DRAW = (*FIT, "osf_pipeline.stylize")
-MEASURE = ("model.perceptual", "osf_pipeline.color", "osf_pipeline.evaluation")
+FLOW = ("model.flow", "osf_pipeline.guidance.flow")
+DRAW = (*FIT, *FLOW, "osf_pipeline.bench.footage", "osf_pipeline.stylize")
+METHODS, OURS = "osf_pipeline.bench.methods", "osf_pipeline.bench.ours"
+MEASURE = ("model.perceptual", "osf_pipeline.bench.measure", "osf_pipeline.evaluation")
 
 
 def digest(modules: Iterable[str]) -> str:
@@ -29,10 +37,15 @@ def digest(modules: Iterable[str]) -> str:
     return found.hexdigest()[:16]
 
 
+def take_note() -> None:
+    """Read all that counts now, as it has just been imported; each file is read once, whatever becomes of it later."""
+    digest([*DRAW, *MEASURE, METHODS, OURS])
+
+
 def of_object(thing: object) -> str:
     """Name of the package of an object's class, or of its module where that lies in no package of its own."""
     module = type(thing).__module__
-    return module.rpartition(".")[0] if module.startswith("osf_pipeline.bench.methods.") else module
+    return METHODS if module.startswith(f"{METHODS}.") else module
 
 
 @cache

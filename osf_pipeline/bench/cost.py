@@ -8,6 +8,7 @@ and lets it be reset; elsewhere memory is not measured.
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import time
 from collections.abc import Mapping
@@ -20,8 +21,8 @@ from typing import Any
 from osf_pipeline.bench import code
 from osf_pipeline.bench.fits import Style, learn, settings
 from osf_pipeline.bench.footage import StoredFootage
-from osf_pipeline.bench.method import Budget, Method
-from osf_pipeline.bench.sequences import generated
+from osf_pipeline.bench.method import Budget, Fit, Method
+from osf_pipeline.bench.sequences import BenchSequence, generated
 from osf_pipeline.execution import Execution
 from osf_pipeline.generate.plan import GenerateRequest
 from osf_pipeline.layout import Layout, join
@@ -74,21 +75,34 @@ def cost(layout: Layout, cache: str, method: Method, size: int, threads: int) ->
     found = read_json(url)
     if found is None:
         fresh = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(1, mp_context=fresh) as pool:
+        with ProcessPoolExecutor(1, mp_context=fresh, max_tasks_per_child=1) as pool:
+            # A process that has learnt holds memory that drawing would use again.
+            pool.submit(_make_ready, layout, cache, method, request, threads).result()
             found = asdict(pool.submit(_measure, layout, cache, method, request, threads).result())
         write_json(url, found)
     return Cost(**found)
 
 
-def _measure(layout: Layout, cache: str, method: Method, request: GenerateRequest, threads: int) -> Cost:
-    """In a process that has done nothing else."""
+def _prepare(
+    layout: Layout, cache: str, method: Method, request: GenerateRequest, threads: int
+) -> tuple[BenchSequence, Style, Fit]:
+    """What is drawn, and what with; made now unless it is there."""
     import torch
 
     torch.set_num_threads(threads)
     (sequence,) = generated(layout, request, Execution(threads=threads))
     (name,) = set(sequence.styles.values())
     style = Style.read(layout, name)
-    fit = learn(join(cache, "fits"), style, method, Budget(STEPS, threads=threads)).fit
+    return sequence, style, learn(join(cache, "fits"), style, method, Budget(STEPS, threads=threads)).fit
+
+
+def _make_ready(layout: Layout, cache: str, method: Method, request: GenerateRequest, threads: int) -> None:
+    _prepare(layout, cache, method, request, threads)
+
+
+def _measure(layout: Layout, cache: str, method: Method, request: GenerateRequest, threads: int) -> Cost:
+    """In a process that has done nothing else."""
+    sequence, style, fit = _prepare(layout, cache, method, request, threads)
     drawer = method.drawer(style.exemplars, fit)
     footage = StoredFootage(sequence, kept=FRAMES)
     for position in range(FRAMES):
@@ -116,6 +130,8 @@ def _resident() -> float | None:
     """MiB resident now; the peak counts from here."""
     if not CLEAR.exists():
         return None
+    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):  # of glibc: freed memory is not resident
+        trim(0)
     CLEAR.write_text("5")  # proc(5): resets VmHWM
     return _status("VmRSS")
 

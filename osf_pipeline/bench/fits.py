@@ -75,11 +75,15 @@ class KeptFit:
     reused: bool
 
 
-def settings(method: Method, without: Collection[str] = ()) -> dict[str, Any]:
-    """What tells a method from others; attributes may be passed over."""
+def settings(method: Any, without: Collection[str] = ()) -> dict[str, Any]:
+    """What tells a method from others; attributes may be passed over, those of a method within it too."""
+
+    def plain(value: Any) -> Any:
+        return settings(value, without) if is_dataclass(value) else str(value)
+
     own = {key: value for key, value in vars(method).items() if key not in without}
-    plain = json.loads(json.dumps(own, default=str))
-    return {"class": f"{type(method).__module__}:{type(method).__qualname__}", "settings": plain}
+    found = json.loads(json.dumps(own, default=plain))
+    return {"class": f"{type(method).__module__}:{type(method).__qualname__}", "settings": found}
 
 
 def learn(folder: str, style: Style, method: Method, budget: Budget, log: Log | None = None) -> KeptFit:

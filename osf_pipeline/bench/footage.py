@@ -34,7 +34,7 @@ class StoredFootage:
         self.gbuffer, self.guidance = sequence.gbuffer, sequence.guidance
         self.frames = sequence.gbuffer.frames
         self.size = sequence.gbuffer.shape
-        key = code.digest(["model.flow", "osf_pipeline.guidance.flow"])
+        key = code.digest(code.FLOW)
         self.flows = join(flows, sequence.gbuffer.id, key) if flows else None
         self._read = lru_cache(kept)(self._frame)
 

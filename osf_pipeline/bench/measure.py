@@ -30,7 +30,6 @@ from osf_pipeline.stylize.stage import ALL, nearest_object
 
 KIND = "measured"
 STAGE_VERSION = 1
-"""Raised when equal code and inputs are put together differently here."""
 TABLE, CURVES = "table.csv", "curves.csv"
 
 

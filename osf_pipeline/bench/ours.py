@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from model.inputs import DRAWN_LINE, INK
 from model.stylizer import Architecture
 from model.stylizer import Stylizer as Network
 from model.weights import Card
@@ -38,17 +40,24 @@ class Ours:
     Attributes:
         recipe: keys of `TrainRecipe` that differ from its defaults; `withhold` leaves out guides.
         look: what an artist turns after training.
+        network: False leaves the network out: the drawn line is shown as it is laid along contours.
     """
 
     name: str = OURS
     meaning: str = "the single-run stylizer of this project"
     recipe: Mapping[str, Any] = field(default_factory=dict)
     look: Look = field(default_factory=Look)
+    network: bool = True
 
     def fit(self, exemplars: Sequence[ExemplarData], budget: Budget, log: Log | None = None) -> Fit:
         began = time.monotonic()
         recipe = TrainRecipe.model_validate(
-            {"steps": budget.steps, "seed": budget.seed, "threads": budget.threads, **self.recipe}
+            {
+                "steps": budget.steps if self.network else 1,
+                "seed": budget.seed,
+                "threads": budget.threads,
+                **self.recipe,
+            }
         )
         if budget.seconds is not None:
             recipe = recipe.model_copy(update={"steps": _fitting(exemplars, recipe, budget.seconds)})
@@ -69,7 +78,7 @@ class Ours:
 
     def drawer(self, exemplars: Sequence[ExemplarData], fit: Fit) -> Drawer:
         card = replace(Card.from_json(dict(fit.facts["card"])), recipe=dict(self.recipe))
-        network = Network(card.architecture)
+        network = Network(card.architecture) if self.network else AsLaid(card.architecture)
         counters = {k: v for k, v in network.state_dict().items() if k.endswith("num_batches_tracked")}
         network.load_state_dict({**fit.tensors, **counters})
         stylizer = Stylizer(network.eval(), card)
@@ -81,10 +90,22 @@ class Ours:
         return draw
 
     def macs(self, fit: Fit, height: int, width: int) -> int:
+        if not self.network:
+            return 0
         architecture = Architecture.from_json(dict(fit.facts["card"]["architecture"]))
         with torch.device("meta"), FlopCounterMode(display=False) as counter:
             Network(architecture).folded()(torch.empty(1, len(architecture.inputs), height, width))
         return int(counter.get_total_flops()) // 2
+
+
+class AsLaid(Network):
+    """No network at all: the logits are those of the drawn line itself."""
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        return torch.logit(torch.cat([x_BCHW[:, INK], x_BCHW[:, DRAWN_LINE]], 1), 1e-6)
+
+    def folded(self) -> AsLaid:
+        return self.eval()
 
 
 def _fitting(exemplars: Sequence[ExemplarData], recipe: TrainRecipe, seconds: float) -> int:

@@ -13,7 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
+import torch
 
+from osf_pipeline.bench import code
 from osf_pipeline.bench.fits import KeptFit, Style, learn
 from osf_pipeline.bench.measure import Entry, measure, measured
 from osf_pipeline.bench.method import Budget, Method
@@ -50,6 +52,19 @@ class Cache:
         return join(self.root, "measured")
 
 
+def begin(layout: Layout, threads: int) -> Cache:
+    """What a run starts with: the torch threads it learns and draws with, its code, its cache."""
+    torch.set_num_threads(threads)
+    code.take_note()
+    return Cache.of(layout)
+
+
+def styles_of(layout: Layout, sequences: Sequence[BenchSequence]) -> dict[str, Style]:
+    """Every style that the sequences are drawn in."""
+    used = sorted({style for sequence in sequences for style in sequence.styles.values()})
+    return {name: Style.read(layout, name) for name in used}
+
+
 @dataclass(frozen=True)
 class Run:
     """One method with one seed, and what it has learnt of each style."""
@@ -67,6 +82,19 @@ class Run:
     def seconds(self) -> float:
         """Mean over the styles that were learnt."""
         return sum(fit.seconds for fit in self.fits.values()) / len(self.fits)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Runs, and what all of them are measured on."""
+
+    sequences: Sequence[BenchSequence]
+    styles: Mapping[str, Style]
+    runs: Sequence[Run]
+
+    def keys(self, perceptual_frames: int) -> list[str]:
+        """Identity of every measurement."""
+        return [run.entry.key(sequence, perceptual_frames) for sequence in self.sequences for run in self.runs]
 
 
 def learn_all(
@@ -113,25 +141,18 @@ def _learn(cache: Cache, style: Style, method: Method, budget: Budget, progress:
     return learn(cache.fits, style, method, budget, log)
 
 
-def measure_all(
-    cache: Cache,
-    sequences: Sequence[BenchSequence],
-    runs: Sequence[Run],
-    styles: Mapping[str, Style],
-    perceptual_frames: int,
-    progress: Progress | None = None,
-) -> pd.DataFrame:
+def measure_all(cache: Cache, trial: Trial, perceptual_frames: int, progress: Progress | None = None) -> pd.DataFrame:
     """Every run on every sequence: the tidy table of `RESULT`."""
     rows = []
-    for sequence in sequences:
-        entries = {run.entry.key(sequence, perceptual_frames): run.entry for run in runs}
+    for sequence in trial.sequences:
+        entries = {run.entry.key(sequence, perceptual_frames): run.entry for run in trial.runs}
         left = {key: entry for key, entry in entries.items() if measured(cache.measured, key) is None}
         if left:
             measure(
-                cache.measured, sequence, left, styles,
+                cache.measured, sequence, left, trial.styles,
                 flows=cache.flows, perceptual_frames=perceptual_frames, progress=progress,
             )  # fmt: skip
-        for run in runs:
+        for run in trial.runs:
             table, _ = tables(cache, sequence, run, perceptual_frames)
             named = {"comparison": run.comparison, "set": sequence.group, "sequence": sequence.shot}
             rows.append(table.assign(**named, method=run.method.name, seed=run.seed))

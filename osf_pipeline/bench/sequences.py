@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
-import yaml
+from pydantic import Field
 
-from osf_pipeline.config import Camera, Exemplar, ShotConfig, StyleConfig, dump_yaml, load_yaml
+from osf_pipeline.config import Camera, Exemplar, ShotConfig, Strict, StyleConfig, dump_yaml, load_yaml
 from osf_pipeline.errors import InputDataError, RequestError
 from osf_pipeline.evaluation.stage import truth_files
 from osf_pipeline.execution import Execution, Progress
@@ -32,6 +32,8 @@ from osf_pipeline.store.files import names, take, write_bytes
 from osf_pipeline.store.version import Version
 from osf_pipeline.stylize.stage import inputs, styles_of
 
+C = TypeVar("C", bound=Strict)
+SIZES = "benchmark/sizes"
 META = "meta.yaml"
 SCALE = re.compile(r"orthographic, ortho_scale (?P<scale>[\d.]+)")
 """How `meta.yaml` tells the camera: it looks along +Y, image right is +X and image up +Z."""
@@ -67,6 +69,14 @@ def generated(
     """
     made = generate(layout, request, execution, progress)
     return [prepared(layout, shot, made.name, execution, progress) for shot in made.shots]
+
+
+def at_size(layout: Layout, request: GenerateRequest, width: int, height: int) -> tuple[Layout, GenerateRequest]:
+    """A generated set at another size, and where it lies: under a root of its own, because its names are the same."""
+    if (width, height) == (request.width, request.height):
+        return layout, request
+    root = join(layout.root, SIZES, f"{width}x{height}")
+    return replace(layout, root=root), request.model_copy(update={"width": width, "height": height})
 
 
 def in_folder(
@@ -122,21 +132,13 @@ def adopt(layout: Layout, folder: str, name: str) -> str:
     """
     if exists(join(folder, "style.yaml")):
         style = load_yaml(join(folder, "style.yaml"), StyleConfig)
-        entries = [
-            entry.model_copy(
-                update={key: join(folder, value) for key in ("keyframe", "drawing", "mask", "strip")
-                        if (value := getattr(entry, key)) is not None}
-            )
-            for entry in style.exemplars
-        ]  # fmt: skip
-        style = style.model_copy(update={"exemplars": tuple(entries)})
+        exemplars = tuple(_placed(entry, folder, "keyframe", "drawing", "mask", "strip") for entry in style.exemplars)
+        style = style.model_copy(update={"exemplars": exemplars})
     else:
         style = _style_of_meta(folder)
     if exists(join(folder, "shot.yaml")):
-        shot = load_yaml(join(folder, "shot.yaml"), ShotConfig)
-        shot = shot.model_copy(update={"source": join(folder, shot.source)})
-        if shot.reference is not None:
-            shot = shot.model_copy(update={"reference": join(folder, shot.reference)})
+        shot = _placed(load_yaml(join(folder, "shot.yaml"), ShotConfig), folder, "source", "reference")
+        shot = shot.model_copy(update={"occlusion": _placed(shot.occlusion, folder, "revealed", "hidden_next")})
     else:
         shot = _shot_of_meta(folder, style)
     shot = shot.model_copy(update={"styles": {"*": name}})
@@ -150,22 +152,39 @@ def adopt(layout: Layout, folder: str, name: str) -> str:
     return name
 
 
-def _meta(folder: str) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = yaml.safe_load(take(join(folder, META)))
-    except FileNotFoundError as error:
+class Meta(Strict, extra="ignore"):
+    """What is read of `meta.yaml`.
+
+    Attributes:
+        parts: part id to name.
+    """
+
+    camera: str = ""
+    fps: float = 24
+    parts: dict[int, str] = Field({})
+
+
+def _placed(config: C, folder: str, *keys: str) -> C:
+    """The same, with file names under the folder where it was found."""
+    said = {key: value for key in keys if (value := getattr(config, key)) is not None}
+    return config.model_copy(update={key: join(folder, value) for key, value in said.items()})
+
+
+def _meta(folder: str) -> Meta:
+    url = join(folder, META)
+    if not exists(url):
         raise RequestError(
             "nothing says what the sequence is", folder=folder, fix=f"Give it shot.yaml and style.yaml, or {META}."
-        ) from error
-    return found
+        )
+    return load_yaml(url, Meta)
 
 
 def _style_of_meta(folder: str) -> StyleConfig:
     meta = _meta(folder)
-    scale = SCALE.search(str(meta.get("camera", "")))
+    scale = SCALE.search(meta.camera)
     if scale is None:
         raise RequestError(
-            f"{META} tells no camera", file=join(folder, META), camera=meta.get("camera"),
+            f"{META} tells no camera", file=join(folder, META), camera=meta.camera or None,
             fix="Say `camera: orthographic, ortho_scale 2.0 ...`, or give the sequence shot.yaml and style.yaml.",
         )  # fmt: skip
     keyframe = join(folder, "keyframe.exr")
@@ -184,8 +203,8 @@ def _shot_of_meta(folder: str, style: StyleConfig) -> ShotConfig:
         source=join(folder, "frame_####.exr"),
         camera=exemplar.camera,
         rest_box=exemplar.rest_box,
-        fps=meta.get("fps", 24),
-        parts={int(number): str(part) for number, part in meta.get("parts", {}).items() if int(number)},
+        fps=meta.fps,
+        parts={number: part for number, part in meta.parts.items() if number},
         reference=join(folder, "ref/frame_####_stylized.png"),
     )
 

@@ -32,18 +32,18 @@ def summarize(results: pd.DataFrame) -> pd.DataFrame:
     Columns: `median` and `mean` of the values over sequences and seeds, `difference_median` and `difference_mean` of
     the method's value less that of ours on the same sequence and seed, each with `_low` and `_high`, the ends of its
     95 % interval; `sequences` and `seeds` that were counted. A sequence in which the metric is undefined with any seed
-    (no line drawn, no such contour) is left out of that row; differences are of the sequences that both define.
+    (no line drawn, no such contour) is left out of that row; differences are of the sequences that both define, and NaN
+    for ours itself and where ours was not run. Seeds are those that the method was run with in that comparison.
     """
     tables = dict(_matrices(results))
     rows = []
     for key, values in tables.items():
         ours = tables.get((*key[:2], OURS, *key[3:]))
-        row = dict(zip(BY, key, strict=True)) | _centred("", values)
-        row["sequences"] = int(values.notna().all(axis=1).sum())
-        row["seeds"] = values.shape[1]
-        if ours is not None and key[2] != OURS:
-            row |= _centred("difference_", values - ours)
-        rows.append(row)
+        apart = values.iloc[:0] if ours is None or key[2] == OURS else values - ours
+        counted = {"sequences": int(values.notna().all(axis=1).sum()), "seeds": values.shape[1]}
+        rows.append(
+            {**dict(zip(BY, key, strict=True)), **_centred("", values), **counted, **_centred("difference_", apart)}
+        )
     return pd.DataFrame(rows)
 
 
@@ -52,8 +52,9 @@ def _matrices(results: pd.DataFrame) -> Iterator[tuple[tuple[str, ...], pd.DataF
     order = results[BY].drop_duplicates()
     wide = results.set_index([*BY, "sequence", "seed"])["value"].unstack("seed")  # noqa: PD010 pivot_table aggregates
     groups: dict[Any, pd.DataFrame] = dict(iter(wide.groupby(BY)))
+    seeds = {key: sorted(own.unique()) for key, own in results.groupby(BY[:3])["seed"]}
     for key in order.itertuples(index=False, name=None):
-        yield key, groups[key].droplevel(list(range(len(BY))))
+        yield key, groups[key].droplevel(list(range(len(BY))))[seeds[key[:3]]]
 
 
 def _centred(prefix: str, values: pd.DataFrame) -> dict[str, float]:

@@ -29,7 +29,10 @@ T = TypeVar("T", bound=str)
 
 def command(
     drop: Annotated[
-        str, typer.Option(help="Parts to leave out, one at a time: revealed,contour,rest_z,compositing,confidence.")
+        str,
+        typer.Option(
+            help="Parts to leave out, one at a time: revealed,contour,rest_z,compositing,confidence,strokes,network."
+        ),
     ] = "",
     sweep: Annotated[str, typer.Option(help="What to vary: strength,resolution,keyframes.")] = "",
     quick: Quick = False,

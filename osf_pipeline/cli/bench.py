@@ -44,7 +44,10 @@ def _group() -> None:
 def occlusion(
     quick: Quick = False,
     sequences: Folders = None,
-    methods: Annotated[str | None, typer.Option(help="Names, separated by commas [default: all].")] = None,
+    methods: Annotated[
+        str | None,
+        typer.Option(help="Names, separated by commas, their own left out: single-run-edges-carried [default: all]."),
+    ] = None,
     seeds: Seeds = None,
     steps: Steps = None,
     count: Count = None,
@@ -55,6 +58,10 @@ def occlusion(
     drawing: Drawings = None,
     equal_time: Annotated[
         bool, typer.Option("--equal-time", help="Compare at equal wall time of learning as well.")
+    ] = False,
+    plateau: Annotated[
+        bool,
+        typer.Option("--plateau", help="Compare at 256x256 with two-stage after as many steps as help it, too: hours."),
     ] = False,
     publish: Annotated[
         Path | None, typer.Option(help="Folder of documents to write the tables and pictures to, too.")
@@ -67,9 +74,9 @@ def occlusion(
     with reporting():
         from osf_pipeline.bench.stage import bench, publish_report
 
-        given: dict[str, Any] = {"equal_time": equal_time}
+        given: dict[str, Any] = {"equal_time": equal_time, "plateau": plateau}
         if methods:
-            given["methods"] = tuple(methods.split(","))
+            given["methods"] = tuple(name for name in methods.split(",") if name.strip())
         request = request_of(
             quick, sequences, seeds, steps, count, characters, frames, size, set_seed, drawing, threads, **given
         )

@@ -28,7 +28,7 @@ from osf_pipeline.exr.sequence import find_sequence
 from osf_pipeline.layout import Layout, join
 from osf_pipeline.results import StageResult
 from osf_pipeline.shots import FrameRange
-from osf_pipeline.store.files import read_json, write_bytes, write_json
+from osf_pipeline.store.files import listing, read_json, write_bytes, write_json
 from osf_pipeline.store.version import Version, reopen, require
 
 STAGE_VERSION = 2
@@ -60,7 +60,7 @@ def evaluate_shot(layout: Layout, shot: str, progress: Progress | None = None) -
     config = layout.shot_config(shot)
     truths = truth_files(layout, shot, config, version)
     summary = read_json(join(url, SUMMARY))
-    wanted = {"version": STAGE_VERSION, "truth": sorted(truths.values())}
+    wanted = {"version": STAGE_VERSION, "truth": _contents(truths)}
     reused = summary is not None and summary["of"] == wanted
     if summary is None or not reused:
         summary = _evaluate(layout, shot, config, version, truths, url, progress) if truths else {"table": []}
@@ -82,7 +82,7 @@ def review_shot(layout: Layout, shot: str, progress: Progress | None = None) -> 
     """Make the review page of the current stylized version: `deliveries/<shot>/<id>/review/index.html`.
 
     `review.json` is written last and names all that the page shows beside the version: an evaluation, a delivery or a
-    truth that comes later makes the page anew.
+    truth that comes or changes later makes the page anew.
 
     Raises:
         RequestError: when the shot is not stylized yet.
@@ -100,7 +100,7 @@ def review_shot(layout: Layout, shot: str, progress: Progress | None = None) -> 
         "version": REVIEW_VERSION,
         "evaluation": evaluated and evaluated["of"],
         "delivery": delivered,
-        "truth": sorted(truths.values()),
+        "truth": _contents(truths),
         "fps": config.fps,
     }
     record = read_json(join(url, REVIEW_RECORD))
@@ -193,6 +193,13 @@ def truth_files(layout: Layout, shot: str, config: ShotConfig, version: Version)
         found = find_sequence(layout.truth(shot), f"{shot}.####.exr", config.frames).urls if fs.exists(folder) else {}
     unlike = {*version.quarantined, *version.held, *version.stepped}
     return {frame: url for frame, url in found.items() if frame not in unlike}
+
+
+def _contents(truths: Mapping[int, str]) -> list[list[str]]:
+    """Truth as it looks from outside: a truth that is written anew is measured against anew."""
+    from osf_pipeline.evaluation.truth import truth_parts
+
+    return listing(part for url in sorted(truths.values()) for part in truth_parts(url))
 
 
 def _set_aside(version: Version) -> dict[str, tuple[int, ...]]:

@@ -136,6 +136,11 @@ def from_reference(stylized: np.ndarray, contour: np.ndarray) -> FrameTruth:
     return FrameTruth(beauty, line, near, occluding, *middles(found))
 
 
+def truth_parts(url: str) -> tuple[str, ...]:
+    """The files that `read_truth` reads."""
+    return (url, url.removesuffix("_stylized.png") + "_contour.png") if url.endswith(".png") else (url,)
+
+
 def read_truth(url: str) -> FrameTruth:
     """Read the truth of one frame.
 
@@ -152,7 +157,7 @@ def read_truth(url: str) -> FrameTruth:
         truth = from_channels(image.channels)
         space = declared_space(image.header) or LINEAR_REC709
         return replace(truth, beauty=convert(truth.beauty, space, LINEAR_REC709))
-    line_url = url.removesuffix("_stylized.png") + "_contour.png"
+    url, line_url = truth_parts(url)
     stylized, picture = np.array(_read_png(url).convert("RGBA")), _read_png(line_url)
     # Either a mask, or the line as a transparent picture.
     contour = np.array(picture.getchannel("A") if "A" in picture.getbands() else picture.convert("L"))

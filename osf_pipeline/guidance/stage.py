@@ -51,7 +51,8 @@ def guide_shot(
     config = layout.shot_config(shot)
     choice = choose(
         config.occlusion, layout.home, layout.renders(shot),
-        geometry=_exact(gbuffer), frames=gbuffer.frames, starts=run_starts(gbuffer, config),
+        exact=_geometry(gbuffer) and "motion" in gbuffer.names,
+        frames=gbuffer.frames, starts=run_starts(gbuffer, config),
     )  # fmt: skip
     inputs: dict[str, Any] = {"gbuffer": gbuffer.id}
     if choice.maps:
@@ -73,7 +74,7 @@ def _plan(
 
     height, width = gbuffer.shape
     names = [name for name in ("color", *GEOMETRY, *OPTIONAL) if name in gbuffer.names]
-    rule = _rule(gbuffer, config) if _exact(gbuffer) else None
+    rule = _rule(gbuffer, config) if _geometry(gbuffer) else None
     facts = {
         "tier": gbuffer.attributes["tier"],
         "sources": sources(names, estimated=choice.estimator is not None, maps=choice.maps),
@@ -124,7 +125,7 @@ def run_starts(gbuffer: Version, config: ShotConfig) -> list[int]:
     return [i for i, (a, b) in enumerate(pairs, 1) if b - a != frames.step or b in config.cuts or a in bad or b in bad]
 
 
-def _exact(gbuffer: Version) -> bool:
+def _geometry(gbuffer: Version) -> bool:
     from osf_pipeline.guidance.guides import GEOMETRY
 
     return set(GEOMETRY) <= set(gbuffer.names)
@@ -231,7 +232,7 @@ class GuideWorker:
 def _curves(found: dict[str, np.ndarray]) -> dict[str, list[float]]:
     """Per frame: pixels on a contour, revealed, hidden next, and the mean confidence."""
     marks = {
-        "contour_px": (found["contour"] <= 1) & (found["contour_side"] > 0),
+        "contour_px": (found["contour"] < 1) & (found["contour_side"] > 0),
         "revealed_px": found["revealed"] > 0.5,
         "hidden_next_px": found["hidden_next"] > 0.5,
     }

@@ -83,26 +83,26 @@ class Choice:
 
 
 def choose(
-    config: Occlusion, home: str, folder: str, *, geometry: bool, frames: Sequence[int], starts: Collection[int]
+    config: Occlusion, home: str, folder: str, *, exact: bool, frames: Sequence[int], starts: Collection[int]
 ) -> Choice:
     """Resolve what a shot asks for.
 
     Args:
         home: of the model registry.
         folder: that file patterns are relative to.
-        geometry: the store holds all that exact occlusion needs.
+        exact: the store holds all that exact occlusion needs: geometry, and the renderer's motion.
         frames: of the shot; `starts` are the positions in it that nothing is compared across.
 
     Raises:
         RequestError: for an unknown mode, or a model that is not registered.
-        InputDataError: when `full` lacks geometry, or a frame lacks its map.
+        InputDataError: when the store cannot give what `full` asks for, or a frame lacks its map.
     """
     if config.mode == AUTO:
         return Choice(config)
     if config.mode == FULL:
-        if not geometry:
+        if not exact:
             raise InputDataError(
-                "exact occlusion needs depth, normals, rest positions and ids, which this shot lacks",
+                "exact occlusion needs motion, depth, normals, rest positions and ids, which this shot lacks",
                 mode=config.mode, fix="Render them, or ask for `occlusion: {mode: light}`.",
             )  # fmt: skip
         return Choice(config)

@@ -39,8 +39,14 @@ LOGGED = 10
 """Steps between two records of the loss in MLflow."""
 
 GATE = Gate(at_least={"f1": 0.60, "f1_gain": 0.15}, at_most={"ece": 0.1})
-"""Of a champion, over all pixels of the validation split: sequences with next to nothing hidden have no F1 to speak
-of."""
+"""Of a champion, on metrics of `measure` over all pixels: sequences with next to nothing hidden have no F1 to speak of.
+"""
+
+MEASURED = (
+    "F1 and ECE over all pixels that show a surface, of all validation sequences together (`f1`, `ece`), and the "
+    "median of the sequences' F1 (`f1_median`); thresholds and calibration are fitted to these same frames"
+)
+"""What the card says of its metrics."""
 
 
 @dataclass(frozen=True)
@@ -78,13 +84,14 @@ def train_occlusion(
             registered).
     """
     from model.weights import read_card
-    from osf_pipeline.occlusion.examples import contents
+    from osf_pipeline.occlusion.examples import FLOW, FLOW_VERSION, contents
     from osf_pipeline.tracking.tracker import Tracker
 
     began = time.monotonic()
     recipe = checked(dict(overrides or {}), OcclusionRecipe)
     sets = {name: contents(layout, name) for name in (*recipe.train, *recipe.validation)}
-    training = identity(KIND, STAGE_VERSION, sets, recipe.model_dump(mode="json"))
+    inputs = {"sets": sets, "flow": [FLOW, FLOW_VERSION]}
+    training = identity(KIND, STAGE_VERSION, inputs, recipe.model_dump(mode="json"))
     tracker = Tracker.at(layout.home)
     version = tracker.find(MODEL, ID_TAG, training)
     reused = version is not None
@@ -118,12 +125,15 @@ def _train(
 
     from model.occlusion_net import OcclusionCard, save
     from osf_pipeline.occlusion.examples import FLOW, FLOW_VERSION
-    from osf_pipeline.occlusion.training import CHECKPOINT, calibrate, train
+    from osf_pipeline.occlusion.training import CHECKPOINT, calibrate, computing_on, train
 
     folder = Path(layout.home) / "training" / MODEL / training
     folder.mkdir(parents=True, exist_ok=True)
     tags = {ID_TAG: training, "code": code_revision()}
-    with tracker.run(EXPERIMENT, training, recipe.model_dump(mode="json"), tags) as run:
+    with (
+        tracker.run(EXPERIMENT, training, recipe.model_dump(mode="json"), tags) as run,
+        computing_on(recipe.threads),
+    ):
         for name, keys in sets.items():
             run.log_dataset(name, identity("set", STAGE_VERSION, keys, None), join(layout.root, "generated", name))
 
@@ -141,7 +151,12 @@ def _train(
             threshold=metrics["threshold"],
             seed=recipe.seed,
             recipe=recipe.model_dump(mode="json"),
-            data={"sets": {name: len(keys) for name, keys in sets.items()}, "flow": f"{FLOW} {FLOW_VERSION}"},
+            data={
+                "sets": {name: len(keys) for name, keys in sets.items()},
+                "flow": f"{FLOW} {FLOW_VERSION}",
+                "judged_on": list(recipe.validation),
+                "measured": MEASURED,
+            },
             metrics=metrics,
             versions={
                 "osf-pipeline": metadata.version("osf-pipeline"),
@@ -179,7 +194,12 @@ def _examples(
 
 
 def measure(network: OcclusionNet, held_out: list[Example]) -> tuple[dict[str, float], Scores]:
-    """Network and baseline, each at its own best threshold: over all frames, and the sequences' median.
+    """Network and baseline (`scores.forward_backward`) on the same frames, over pixels that show a surface.
+
+    `f1` is over all pixels of all sequences, `f1_median` the median of the sequences in which anything is hidden; both
+    at the `threshold` that is best over all pixels of these frames. `ece` is over all pixels, `ece_in_doubt` over those
+    that `scores.DOUBT` leaves. On the frames a network was calibrated on these numbers flatter it:
+    `benchmarks/occlusion.py` measures another set with thresholds found here.
 
     Returns:
         the metrics, and the network's scores over all sequences.

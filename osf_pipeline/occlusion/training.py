@@ -7,7 +7,8 @@ examples (`examples`), the registry (`stage`).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -204,7 +205,7 @@ def train(
 
     Args:
         checkpoints: where the run saves its state; a run found there is continued, bit for bit.
-        on_step: called with (step, terms) for logging.
+        on_step: called with (step, terms) for every step of the run, those before a resume first.
 
     Returns:
         the network in evaluation mode, and one dict per step.
@@ -212,14 +213,15 @@ def train(
     Raises:
         RequestError: when the checkpoint belongs to another recipe.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(recipe.threads)
-    try:
+    with computing_on(recipe.threads):
         architecture = OcclusionArchitecture(recipe.width, recipe.blocks)
         patches = Patches(examples, recipe, architecture)
         state = OcclusionTraining(recipe, architecture)
         if checkpoints is not None and (checkpoints / CHECKPOINT).exists():
             state.resume(checkpoints / CHECKPOINT)
+        if on_step is not None:
+            for past in state.history:
+                on_step(int(past["step"]), {"loss": past["loss"]})
         while state.done < recipe.steps:
             terms = {"loss": state.step(patches.batch(state.done))}
             state.history.append({"step": float(state.done), **terms})
@@ -230,12 +232,25 @@ def train(
             if checkpoints is not None and state.done % recipe.checkpoint == 0:
                 state.save(checkpoints / CHECKPOINT)
         return state.model.eval(), state.history
+
+
+@contextmanager
+def computing_on(threads: int) -> Iterator[None]:
+    """torch with so many threads: the order of its sums, and so the last bits, depend on them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(before)
 
 
 def calibrate(model: OcclusionNet, examples: Iterable[Example]) -> None:
-    """Fit scale and shift of the logits to the truth of frames the network has not learnt from (Platt 1999)."""
+    """Fit scale and shift of the logits to the truth of frames the network has not learnt from (Platt 1999).
+
+    Raises:
+        InputDataError: when no example shows a surface.
+    """
     logits, hidden = [], []
     with torch.inference_mode():
         for example in examples:
@@ -243,6 +258,8 @@ def calibrate(model: OcclusionNet, examples: Iterable[Example]) -> None:
             logits.append(torch.logit(share[example.seen], eps=1e-6))
             hidden.append(example.hidden[example.seen].float())
     x, truth = torch.cat(logits).clone(), torch.cat(hidden).clone()
+    if not len(x):
+        raise InputDataError("the validation sets show no figure", fix="Generate sets with `osf generate`.")
     fit = torch.tensor([1.0, 0.0], requires_grad=True)
     optimizer = torch.optim.LBFGS([fit], max_iter=50, line_search_fn="strong_wolfe")
 

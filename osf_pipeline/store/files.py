@@ -97,6 +97,20 @@ def take(url: str) -> bytes:
     return data
 
 
+def listing(urls: Iterable[str]) -> list[list[str]]:
+    """Name, size and time or ETag of files: equal listings mean unchanged files. One that is not there has no size."""
+    found = []
+    for url in urls:
+        fs, path = fsspec.core.url_to_fs(url)
+        try:
+            info = fs.info(path)
+        except FileNotFoundError:
+            found.append([url])
+            continue
+        found.append([url, str(info["size"]), str(info.get("mtime") or info.get("ETag") or info.get("LastModified"))])
+    return found
+
+
 def create_json(url: str, data: dict[str, Any]) -> bool:
     """Create a file with its whole content, exclusively; False when somebody else has.
 

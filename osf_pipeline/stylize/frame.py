@@ -5,7 +5,6 @@ Belongs here: cropping, padding, tiling, layers. Does not: stores and shards (`s
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -141,8 +140,8 @@ class Stylizer:
 
     def halo(self, scale: float = 1.0) -> int:
         """Pixels around a tile that can change it."""
-        plan = self.card.architecture
-        return -(-(plan.receptive_radius + math.ceil(plan.reach * scale)) // STRIDE) * STRIDE
+        radius = self.card.architecture.receptive_radius + self.network.strokes.radius(scale)
+        return -(-radius // STRIDE) * STRIDE
 
     def _line(
         self, tile: _Box, color: Tensor, contour: Tensor, side: Tensor, rest: Tensor | None, scale: float

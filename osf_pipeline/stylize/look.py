@@ -3,7 +3,7 @@
 A look never touches a model. It lives in a preset (`root/presets/<name>.yaml`) or in `shot.yaml` under `looks`, and is
 part of a stylized version's identity.
 
-Belongs here: the keys, their meaning, which look an object has. Does not: pixels (`strokes`, `post`), models (`stage`).
+Belongs here: the keys, their meaning, which look an object has. Does not: pixels (`line`, `post`), models (`stage`).
 """
 
 from __future__ import annotations

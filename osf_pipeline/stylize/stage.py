@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -37,8 +37,12 @@ from osf_pipeline.store.writer import ShardWriter
 from osf_pipeline.stylize.look import EVERYTHING, Look, Row, look_of
 from osf_pipeline.stylize.timing import Film, Timing
 
+if TYPE_CHECKING:
+    from model.weights import Card
+    from osf_pipeline.tracking.tracker import ModelRef
+
 KIND = "stylized"
-STAGE_VERSION = 2
+STAGE_VERSION = 3
 ALL = "*"
 READ = ("color", "rest_position", "object_id")
 """G-buffers that are read where present."""
@@ -65,7 +69,8 @@ def stylize_shot(
         make_current: let what follows (`deliver`, `evaluate`, ...) take this version.
 
     Raises:
-        RequestError: when the shot has no guidance yet, names no style, a style has no such model, or a look is bad.
+        RequestError: when the shot has no guidance yet, names no style, a style has no such model or one of a kind that
+            this version does not draw with, or a look is bad.
         InputDataError: when a model or a look needs more than the store knows.
     """
     from osf_pipeline.tracking.tracker import Tracker, model_name
@@ -78,8 +83,9 @@ def stylize_shot(
     looks = looks_of(layout, config, styles, gbuffer)
     tracker = Tracker.at(layout.home)
     models = {style: tracker.resolve(model_name(style), alias) for style in sorted(set(styles.values()))}
-    for style, model in models.items():
-        _check_tier(style, model.path, gbuffer)
+    cards = {style: _card(style, model) for style, model in models.items()}
+    for style, card in cards.items():
+        _check_tier(style, card, gbuffer)
     recipe: Json = {"styles": {str(i): style for i, style in styles.items()}}
     turned = {str(i): look.to_json() for i, look in looks.items() if not look.plain}
     recipe |= {"looks": turned} if turned else {}
@@ -87,7 +93,9 @@ def stylize_shot(
     timing.check(gbuffer.names)
     recipe |= {} if timing.plain else {"blend": timing.blend, "steps": timing.to_json()["steps"]}
     locked = any(look.locked for look in looks.values())
-    weights = [f"{style} {model.sha256} {frame_key(_decisive(model.path, locked))}" for style, model in models.items()]
+    weights = [
+        f"{style} {model.sha256} {frame_key(_decisive(cards[style], locked))}" for style, model in models.items()
+    ]
     version_id = identity(KIND, STAGE_VERSION, {"guidance": guidance.id, "gbuffer": gbuffer.id}, recipe, weights)
     store = layout.store(shot, KIND)
     used = {style: {"model": m.name, "version": m.version, "sha256": m.sha256} for style, m in models.items()}
@@ -179,13 +187,18 @@ def styles_of(config: ShotConfig, objects: list[int], shot: str) -> dict[int | s
 
 def _asked(config: ShotConfig, gbuffer: Version, preset: str | None, style: str | None) -> ShotConfig:
     """shot.yaml with the object names of a Cryptomatte, and with what the request puts in its place."""
-    names = dict(enumerate(gbuffer.attributes["source"]["objects"], start=1))
-    update: dict[str, Any] = {"objects": names | config.objects}
+    update: dict[str, Any] = {}
     if preset is not None:
         update["looks"] = {EVERYTHING: preset}
     if style is not None:
         update["styles"] = dict.fromkeys(config.styles or (ALL,), style)
-    return config.model_copy(update=update)
+    return named(config, gbuffer).model_copy(update=update)
+
+
+def named(config: ShotConfig, gbuffer: Version) -> ShotConfig:
+    """shot.yaml with the object names of a Cryptomatte, where it does not name them itself."""
+    names = dict(enumerate(gbuffer.attributes["source"]["objects"], start=1))
+    return config.model_copy(update={"objects": names | config.objects})
 
 
 def looks_of(
@@ -239,20 +252,36 @@ def _brushes(styles: Mapping[int | str, str], looks: Mapping[int | str, Look]) -
     ]
 
 
-def _card(folder: Path) -> Json:
-    card: Json = json.loads((folder / "card.json").read_text())
-    return card
+def _card(style: str, model: ModelRef) -> Card:
+    """
+    Raises:
+        RequestError: when this version does not draw with a model of that kind.
+    """
+    from model.weights import Card, read_card
+
+    try:
+        return Card.from_json(read_card(model.path))
+    except ValueError as error:
+        raise RequestError(
+            "this version does not draw with a model of that kind", style=style, model=model.name,
+            version=model.version, problem=str(error), fix=f"Train the style again: `osf train {style}`.",
+        ) from error  # fmt: skip
 
 
-def _decisive(folder: Path, locked: bool) -> Json:
+def _decisive(card: Card, locked: bool) -> Json:
     """What a model's card says that decides how its weights draw; a look that is locked to the character asks more."""
-    names = ("stroke", "rest_box", "color_space", *(("pixel",) if locked else ()))
-    return {name: value for name, value in _card(folder).items() if name in names}
+    return {
+        "architecture": card.architecture.to_json(),
+        "tier": card.tier,
+        "stroke": card.stroke,
+        "color_space": card.color_space,
+        "withhold": list(card.recipe.get("withhold", ())),
+        **({"pixel": card.pixel} if locked else {}),
+    }
 
 
-def _check_tier(style: str, folder: Path, gbuffer: Version) -> None:
-    needed = _card(folder)["tier"]
-    if needed == Tier.FULL and gbuffer.attributes["tier"] == Tier.ESTIMATED:
+def _check_tier(style: str, card: Card, gbuffer: Version) -> None:
+    if card.tier == Tier.FULL and gbuffer.attributes["tier"] == Tier.ESTIMATED:
         raise InputDataError(
             "the model needs G-buffers of the full tier", style=style, store=gbuffer.id, tier=Tier.ESTIMATED,
             fix="Render depth, normals, ids, rest position and motion, or use a model of the estimated tier.",
@@ -401,6 +430,4 @@ def _result(shot: str, version: Version, used: Json, built: Build | None, second
         "gbuffer": version.record["inputs"]["gbuffer"],
         "guidance": version.record["inputs"]["guidance"],
     }
-    if looks := version.attributes.get("looks"):
-        metadata["looks"] = [{"object": i, "look": json.dumps(look)} for i, look in looks.items()]
     return StageResult.of(shot, version, built, seconds, metadata)

@@ -127,11 +127,15 @@ def load_exemplars(style: StyleConfig, base_url: str, space: Space = LINEAR_REC7
 
 
 def prepare(exemplar: ExemplarData, *, trim_halo: bool = True) -> PreparedExemplar:
-    """Measure the line, trim its halo, find the limbs."""
+    """Measure the line, trim its halo, find the limbs.
+
+    Raises:
+        InputDataError: for a keyframe that shows too little surface, or whose rest positions are all alike.
+    """
     sheet = _cropped(exemplar)
     seen = sheet.rest[0, :, sheet.part[0, 0] > 0]
     rest_size = float((seen.amax(1) - seen.amin(1)).max())
-    rule = rule_for(estimate_pixel(sheet.rest, sheet.normal, sheet.part), rest_size)
+    rule = rule_for(_pixel(sheet), rest_size)
     found = contours(sheet.depth, sheet.rest, sheet.normal, sheet.part, sheet.object, rule, sheet.color[:, 3:])
     # By coverage, not by `found.side`: ownership ends where a rounded rim falls away in depth, a drawn line does not.
     signed = torch.where(sheet.part > 0, found.distance, -found.distance)[0, 0].numpy()
@@ -180,7 +184,8 @@ def find_limbs(sheet: Sheet, depth_gap: float, strokes: Strokes) -> list[Limb]:
     """Every chain of parts that hangs on the largest part of its object, as a limb of its own.
 
     Parts are joined where they touch without a step in depth; of several ways back to the largest part the one over the
-    longest joint counts. A figure of one part, and every object beside the main one, is a limb as a whole.
+    longest joint counts. A figure of one part or of small parts alone, and every object beside the main one, is a limb
+    as a whole.
     """
     part, thing = sheet.part[0, 0].numpy().astype(np.int64), sheet.object[0, 0].numpy().astype(np.int64)
     depth = sheet.depth[0, 0].numpy()
@@ -199,11 +204,10 @@ def find_limbs(sheet: Sheet, depth_gap: float, strokes: Strokes) -> list[Limb]:
         if len(parent) < len(sizes) or len(sizes) == 1:
             chains.append(set(parent))
         left -= set(parent)
+    large = [chain for chain in chains if sum(sizes[k] for k in chain) >= SMALLEST_LIMB]
     limbs = []
-    for chain in chains:
+    for chain in large or [set(sizes)]:
         surface = np.isin(key, list(chain))
-        if surface.sum() < SMALLEST_LIMB:
-            continue
         seam = surface & ndimage.binary_dilation(_beside(key, depth, depth_gap, chain))
         y, x = np.argwhere(surface).mean(0)
         limbs.append(
@@ -215,6 +219,21 @@ def find_limbs(sheet: Sheet, depth_gap: float, strokes: Strokes) -> list[Limb]:
             )
         )
     return limbs
+
+
+def _pixel(sheet: Sheet) -> float:
+    """Scene units a pixel of the keyframe covers."""
+    try:
+        pixel = estimate_pixel(sheet.rest, sheet.normal, sheet.part)
+    except ValueError as error:
+        raise InputDataError(
+            "the keyframe shows too little surface that faces the camera", channel="normal", fix="Render it larger."
+        ) from error
+    if not pixel > 0:
+        raise InputDataError(
+            "the keyframe's rest positions are all alike", channel="rest_position", fix="Check the rest position pass."
+        )
+    return pixel
 
 
 def _redrawn(seam: np.ndarray, rest_13HW: Tensor, strokes: Strokes) -> Tensor:

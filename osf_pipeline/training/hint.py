@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from osf_pipeline.colorspaces.spaces import in_rec709
-from osf_pipeline.config import ShotConfig, StyleConfig
+from osf_pipeline.config import StyleConfig
 from osf_pipeline.delivery.preview import beside, encode_png, picture
-from osf_pipeline.errors import InputDataError
+from osf_pipeline.errors import InputDataError, RequestError
 from osf_pipeline.execution import Progress
 from osf_pipeline.layout import Layout, join
 from osf_pipeline.store.files import write_bytes
@@ -59,10 +59,10 @@ def hint_shot(
     """The frames to draw next for each style of a shot, or for one.
 
     Raises:
-        RequestError: when the shot is not ingested, or nothing of it has a style.
-        InputDataError: when its G-buffers lack rest positions, normals or ids.
+        RequestError: when the shot is not ingested, all of it is quarantined, or nothing of it has a (or that) style.
+        InputDataError: when its G-buffers lack rest positions, normals or ids, or a keyframe shows no surface.
     """
-    from osf_pipeline.stylize.stage import styles_of
+    from osf_pipeline.stylize.stage import named, styles_of
 
     gbuffer = require(layout.store(shot, "gbuffer"), "ingest", shot)
     if missing := [name for name in NEEDED if name not in gbuffer.names]:
@@ -72,18 +72,16 @@ def hint_shot(
         )  # fmt: skip
     config = layout.shot_config(shot)
     objects: dict[str, list[int]] = {}
-    for i, name in styles_of(_named(config, gbuffer), gbuffer.attributes["objects"], shot).items():
+    for i, name in styles_of(named(config, gbuffer), gbuffer.attributes["objects"], shot).items():
         objects.setdefault(name, []).append(int(i))
+    if style is not None and style not in objects:
+        raise RequestError(
+            "nothing of the shot has that style", shot=shot, style=style, fix=f"Styles: {', '.join(sorted(objects))}."
+        )
     return [
-        _hint(layout, shot, name, objects.get(name, []), gbuffer, count, progress)
+        _hint(layout, shot, name, objects[name], gbuffer, count, progress)
         for name in ([style] if style else sorted(objects))
     ]
-
-
-def _named(config: ShotConfig, gbuffer: Version) -> ShotConfig:
-    """shot.yaml with the object names of a Cryptomatte."""
-    names = dict(enumerate(gbuffer.attributes["source"]["objects"], start=1))
-    return config.model_copy(update={"objects": names | config.objects})
 
 
 def _hint(
@@ -91,6 +89,8 @@ def _hint(
 ) -> Hint:
     drawn, size = _drawn(layout.style_config(style), layout.style(style))
     good = [at for at, frame in enumerate(gbuffer.frames) if frame not in gbuffer.quarantined]
+    if not good:
+        raise RequestError("no frame of the shot can be drawn", shot=shot, fix="Mend its source, ingest it again.")
     positions = [good[i] for i in np.unique(np.linspace(0, len(good) - 1, min(FRAMES, len(good))).round().astype(int))]
     shown = []
     for done, at in enumerate(positions, 1):
@@ -111,16 +111,16 @@ def _drawn(style: StyleConfig, url: str) -> tuple[Views, float]:
     """What the drawings of a style show where they are learnt from, and the figure's longest side at rest."""
     from osf_pipeline.exr.keyframe import read_drawing, read_keyframe
 
-    read = []
-    for entry in style.exemplars:
-        buffers = read_keyframe(entry, url)
-        seen = buffers["object_id"][0] > 0
-        if entry.mask:
-            seen &= read_drawing(join(url, entry.mask))[0] > 0.5
-        read.append((buffers, seen))
-    rest = np.concatenate([buffers["rest_position"][:, seen] for buffers, seen in read], axis=1)
+    keyframes = [read_keyframe(entry, url) for entry in style.exemplars]
+    surfaces = [buffers["object_id"][0] > 0 for buffers in keyframes]
+    if not np.any([surface.any() for surface in surfaces]):
+        raise InputDataError("the keyframe shows no surface", channel="object_id", fix="Check the id channels.")
+    rest = np.concatenate([b["rest_position"][:, seen] for b, seen in zip(keyframes, surfaces, strict=True)], axis=1)
     size = float(np.ptp(rest, axis=1).max())
-    views = [Views.of(buffers, seen, size) for buffers, seen in read]
+    views = []
+    for entry, buffers, seen in zip(style.exemplars, keyframes, surfaces, strict=True):
+        drawn = seen & (read_drawing(join(url, entry.mask))[0] > 0.5) if entry.mask else seen
+        views.append(Views.of(buffers, drawn, size))
     return Views(np.concatenate([v.places for v in views]), np.concatenate([v.pixels for v in views]), 1), size
 
 

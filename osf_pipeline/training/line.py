@@ -22,6 +22,9 @@ from osf_pipeline.drawing.outline import Outline, outlines
 INK_STEP = 0.15
 """A pixel is drawn on where drawing and render differ by more (L2 of display-encoded RGB on white)."""
 
+FEWEST = 16
+"""Pixels at one distance from the contour that say whether a line lies there."""
+
 SHORTEST = 24
 """Pixels; borders of smaller holes and islands are no outline to learn from."""
 
@@ -69,7 +72,7 @@ class LineProfile:
 
 
 def measure_line(signed: np.ndarray, change: np.ndarray, counted: np.ndarray) -> LineProfile:
-    """Ink share per pixel of signed distance, and the half-maximum run around its peak.
+    """Ink share per pixel of signed distance, and the half-maximum run around its peak; from 0 to 0 without enough ink.
 
     Args:
         signed: (y, x) signed contour distance in pixels.
@@ -82,7 +85,10 @@ def measure_line(signed: np.ndarray, change: np.ndarray, counted: np.ndarray) ->
     total = np.bincount(bins, minlength=2 * reach)
     share = np.bincount(bins, change[near] > INK_STEP, 2 * reach) / np.maximum(total, 1)
     strength = np.bincount(bins, change[near], 2 * reach) / np.maximum(total, 1)
-    peak = int(np.argmax(np.where(total >= 16, share, 0)))
+    told = np.where(total >= FEWEST, share, 0)
+    if not told.any():
+        return LineProfile(0, 0, 0, tuple(share.round(4).tolist()))
+    peak = int(np.argmax(told))
     low, high = peak, peak
     while low > 0 and share[low - 1] >= share[peak] / 2:
         low -= 1
@@ -118,7 +124,7 @@ def unrolled(sheet: Sheet, core: np.ndarray, profile: LineProfile) -> Iterator[S
     opacity = np.where(is_bare, bare, opacity)
     color = np.where(is_bare, 1.0, srgb_encode(torch.from_numpy(ink[:3])).numpy())
 
-    reach = int(min(WIDEST, np.ceil(SWELL * max(profile.stop, 1) + 2)))
+    reach = int(min(WIDEST, np.ceil(SWELL * max(profile.stop, -profile.start, 1) + 2)))
     distance = np.arange(-reach * FINE, reach * FINE + 1) / FINE
     inner, outer = SWELL * profile.stop, SWELL * max(-profile.start, 1.0)
     fade = np.clip((inner - distance) / 2 + 1, 0, 1) * np.clip(outer + distance + 1, 0, 1)

@@ -85,8 +85,9 @@ def train(
         on_snapshot: called with (step, PNG as `TrainResult.preview`) at every held-out check.
 
     Raises:
-        RequestError: when the checkpoint belongs to another recipe or precision, the machine lacks the device or
-            precision asked for, or the loss is no number any more.
+        RequestError: when the checkpoint belongs to other drawings, another recipe or precision, the machine lacks the
+            device or precision asked for, or the loss is no number any more.
+        InputDataError: when a keyframe is nothing to learn from.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(recipe.threads)
@@ -280,6 +281,11 @@ def _resume(path: Path, recipe: TrainRecipe, state: TrainingState, keeper: _Keep
             checkpoint=note["numerics"], here=repr(state.numerics),
             fix="Continue on a machine like the first, or remove it.",
         )  # fmt: skip
+    drawn = {f"model.strokes.{name}": value for name, value in state.model.strokes.state_dict().items()}
+    if any(not torch.equal(tensors[name], value.cpu()) for name, value in drawn.items()):
+        raise RequestError(
+            "the checkpoint belongs to other drawings", file=str(path), fix="Remove it, or train into another folder."
+        )
     state.restore(tensors, note["done"])
     keeper.best = {k.removeprefix("best."): v for k, v in tensors.items() if k.startswith("best.")}
     keeper.scores = dict(note["scores"])
@@ -318,7 +324,7 @@ def _card(
         },
         metrics={
             "held_out": keeper.scores[keeper.best_step],
-            "held_out_ratio": keeper.scores[keeper.best_step] / keeper.without_line,
+            "held_out_ratio": keeper.scores[keeper.best_step] / max(keeper.without_line, 1e-9),
             "best_step": float(keeper.best_step),
             "stopped_at": float(stopped_at),
             "halo_px": float(first.profile.halo),

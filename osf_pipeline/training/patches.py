@@ -87,6 +87,13 @@ def _within(x_B1HW: Tensor, reach: int) -> Tensor:
     return F.max_pool2d(rows, (2 * reach + 1, 1), 1, (reach, 0))
 
 
+def _at_least(layer_CHW: Tensor, side: int) -> Tensor:
+    """A layer no smaller than a patch: the background at its end goes on."""
+    height, width = layer_CHW.shape[1:]
+    missing = (0, max(0, side - width), 0, max(0, side - height))
+    return F.pad(layer_CHW, missing, mode="replicate") if any(missing) else layer_CHW
+
+
 class PatchPool:
     """A rolling pool of plates and the batches cut from it."""
 
@@ -169,13 +176,13 @@ class PatchPool:
             return int(torch.randint(count, (), generator=generator).item())
 
         side = self.recipe.patch
-        height, width = source.inputs.shape[1:]
+        layers = [_at_least(layer, side) for layer in (source.inputs, source.fill, source.target, source.weight)]
+        height, width = layers[0].shape[1:]
         near = source.inner if on_inner and len(source.inner) else source.figure
         spread = 12
         y, x = near[below(len(near))].tolist() if len(near) else (height // 2, width // 2)
         top = min(max(y + below(2 * spread + 1) - spread - side // 2, 0), height - side)
         left = min(max(x + below(2 * spread + 1) - spread - side // 2, 0), width - side)
         flip, quarter = [axis for axis in (1, 2) if below(2)], below(2)
-        layers = (source.inputs, source.fill, source.target, source.weight)
         patches = [layer[:, top : top + side, left : left + side].flip(flip) for layer in layers]
         return [patch.transpose(1, 2) if quarter else patch for patch in patches]

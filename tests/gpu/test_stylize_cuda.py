@@ -17,8 +17,12 @@ pytestmark = pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_layers_agree_with_the_cpu_within_rounding() -> None:
     torch.manual_seed(0)
-    network = Network(Architecture(width=8, blocks=1))
-    card = Card(Architecture(width=8, blocks=1), 4.0, 0.01, ((-1.0,) * 3, (1.0,) * 3), "none", 0, {})
+    network = Network(Architecture(width=8, blocks=1, rows=20, reach=6))
+    network.strokes.values.uniform_(0, 1)
+    network.strokes.rest.normal_()
+    network.strokes.loop[:] = torch.tensor([0, 20])
+    network.strokes.pixel.fill_(1e9)  # rows are not shifted: how far hangs on the last bit of a distance
+    card = Card(network.architecture, 4.0, 0.01, ((-1.0,) * 3, (1.0,) * 3), "none", 0, {})
     rng = np.random.default_rng(0)
     frame = {
         "color": rng.random((4, 96, 80)).astype(np.float16),

@@ -12,7 +12,7 @@ import pytest
 import torch
 import yaml
 
-from model.strokes import Stroke, Strokes
+from model.strokes import FINE, Stroke, Strokes
 from model.stylizer import Architecture, Stylizer
 from model.weights import Card, save
 from osf_pipeline.errors import InputDataError
@@ -53,8 +53,8 @@ def layouts(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Layout]:
 def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """An untrained network that draws its one plain row along every contour, in place of the registry."""
     torch.manual_seed(0)
-    row = torch.zeros(1, 2 * 8 + 1, 4)
-    row[:, 8:11] = torch.tensor([0.1, 0.1, 0.3, 1])
+    row = torch.zeros(1, 2 * 8 * FINE + 1, 4)
+    row[:, 8 * FINE : 10 * FINE + 1] = torch.tensor([0.1, 0.1, 0.3, 1])
     strokes = Strokes.of([Stroke(row, torch.zeros(1, 3))], pixel=0.05)
     net = Stylizer(Architecture(width=8, blocks=1, rows=strokes.rows, reach=strokes.reach))
     net.strokes = strokes

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +12,12 @@ import pytest
 import torch
 import yaml
 from PIL import Image
+from typer.testing import CliRunner
 
-from model.strokes import Stroke, Strokes
+from model.strokes import FINE, Stroke, Strokes
 from model.stylizer import Architecture, Stylizer
 from model.weights import Card, save
+from osf_pipeline.cli.main import app
 from osf_pipeline.errors import RequestError
 from osf_pipeline.guidance.stage import guide_shot
 from osf_pipeline.ingest.stage import ingest_shot
@@ -50,8 +54,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     found = {}
     for style, stroke in (("figure", 1), ("bold", 4)):
         torch.manual_seed(0)
-        row = torch.zeros(1, 2 * 8 + 1, 4)
-        row[:, 8 : 8 + stroke + 1] = torch.tensor([0.1, 0.1, 0.3, 1])
+        row = torch.zeros(1, 2 * 8 * FINE + 1, 4)
+        row[:, 8 * FINE : (8 + stroke) * FINE + 1] = torch.tensor([0.1, 0.1, 0.3, 1])
         strokes = Strokes.of([Stroke(row, torch.zeros(1, 3))], pixel=0.05)
         net = Stylizer(Architecture(width=8, blocks=1, rows=strokes.rows, reach=strokes.reach))
         net.strokes = strokes
@@ -107,6 +111,20 @@ def test_a_look_is_part_of_the_identity_and_reaches_its_object_and_part(layout: 
     assert not green[ids == number[first]].any()
     configure(layout)
     assert stylize_shot(layout, SHOT).id == plain.id
+
+
+def test_a_model_of_another_kind_is_to_be_trained_again(layout: Layout, tmp_path: Path) -> None:
+    configure(layout)
+    model = Tracker.at(layout.home).resolve("osf-stylizer-figure", "champion")
+    card = json.loads((model.path / "card.json").read_text())
+    architecture = {key: value for key, value in card["architecture"].items() if key not in ("rows", "reach")}
+    (tmp_path / "card.json").write_text(json.dumps(card | {"architecture": architecture | {"name": "slim"}}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(Tracker.at(layout.home)), "resolve", lambda *_: replace(model, path=tmp_path))
+        outcome = CliRunner().invoke(app, ["stylize", SHOT, "--root", layout.root, "--home", layout.home])
+    assert outcome.exit_code == 2
+    assert "osf train figure" in outcome.output
+    assert "'slim'" in outcome.output
 
 
 def test_a_locked_line_follows_the_size_of_the_figure(layout: Layout) -> None:

@@ -84,7 +84,7 @@ def test_the_network_is_part_of_what_guidance_is(layout: Layout, tmp_path: Path)
         guide_shot(layout, SHOT)
 
 
-def test_maps_are_taken_as_they_are(layout: Layout) -> None:
+def test_maps_are_taken_as_they_are(layout: Layout, tmp_path: Path) -> None:
     folder = Path(layout.renders(SHOT)) / "maps"
     folder.mkdir()
     for frame in (1002, 1003):
@@ -97,6 +97,10 @@ def test_maps_are_taken_as_they_are(layout: Layout) -> None:
     assert not revealed[0].any()
     assert set(np.round(np.unique(revealed[1:]), 3)) == {0, np.float32(0.8)}
     assert not read(layout, "hidden_next").any()
+    pack(origin(layout, SHOT, "guidance"), 0, tmp_path / "bundle.zip")
+    source, index = unpack(tmp_path / "bundle.zip", tmp_path / "elsewhere")
+    assert source.shard(index)[0]["maps"]["revealed"][1].startswith(str(tmp_path / "elsewhere"))
+    assert all(shard.equal for shard in replay(source, [index]))
     Image.fromarray(np.zeros((160, 160), np.uint8)).save(folder / "r.1003.png")
     assert guide_shot(layout, SHOT).id != first.id
     (folder / "r.1002.png").unlink()
@@ -104,12 +108,19 @@ def test_maps_are_taken_as_they_are(layout: Layout) -> None:
         guide_shot(layout, SHOT)
 
 
-def test_exact_occlusion_needs_geometry(root: Path) -> None:
+@pytest.mark.parametrize("lost", ["geometry", "motion"])
+def test_exact_occlusion_needs_geometry_and_motion(root: Path, lost: str) -> None:
     layout = Layout.of(str(root))
-    for file in map(str, Path(layout.renders(SHOT)).glob("*.exr")):
-        image = read_exr(file, "RGBA")
-        write_exr(file, image.channels, data_window=image.window, display_window=image.header.display_window)
-    ask(layout, frames="1001-1002", adapter="auto", channels={"color": list("RGBA")}, occlusion={"mode": "full"})
+    for file in map(str, Path(layout.renders(SHOT)).glob("*100[12].exr")):
+        image = read_exr(file)
+        kept = {name: plane for name, plane in image.channels.items() if not name.startswith("motion")}
+        if lost == "geometry":
+            kept = {name: kept[name] for name in "RGBA"}
+        write_exr(
+            file, kept, data_window=image.window, display_window=image.header.display_window,
+            attributes={"osf:renderer": "test"},
+        )  # fmt: skip
+    ask(layout, frames="1001-1002", occlusion={"mode": "full"})
     ingest_shot(layout, SHOT)
     with pytest.raises(InputDataError, match="exact occlusion needs"):
         guide_shot(layout, SHOT)

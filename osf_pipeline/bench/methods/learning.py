@@ -1,7 +1,7 @@
 """Teaching a painter one drawing: pictures to cut patches from, the loop, the best snapshot.
 
 Belongs here: what the two-stage kind of method learns from, which is its keyframe and its own overlay. Does not: the
-network and its loss (`model.painter`), which networks a method has (`two_stage`, `single_run`).
+network and its loss (`model.painter`), which networks a method has (`painted`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Baselines that learn nothing by gradient: the render, the drawing carried by the surface, one constant line.
 
-Belongs here: methods without a network. Does not: the scores, or methods with one (`two_stage`, `single_run`).
+Belongs here: methods without a network. Does not: the scores, or methods with one (`painted`).
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
+import pytest
 import torch
 
+from model.outline import CONTOUR_RANGE
 from model.strokes import FINE, NOWHERE, Stroke, Strokes
 
 REACH = 4
@@ -100,13 +102,29 @@ def test_outlines_of_different_reach_share_their_contour():
     assert strokes.values[45, ::FINE, 3].tolist() == [0, 0, 0, 1, 1, 1, 1, 0, 0]
 
 
-def test_a_part_of_a_frame_is_drawn_like_the_whole():
+def test_no_line_is_laid_where_no_contour_is_in_range():
+    """A distance that saturates would count as a small one where the stroke is asked for many times as broad."""
+    distance = torch.full((1, 1, 4, 4), CONTOUR_RANGE)
+    for side in (torch.ones(1, 1, 4, 4, dtype=torch.bool), torch.zeros(1, 1, 4, 4, dtype=torch.bool)):
+        strokes = Strokes.of([ramp()], pixel=1.0)
+        assert strokes(distance - 1, side, rest(4, 4), scale=32.0).any()
+        assert not strokes(distance, side, rest(4, 4), scale=32.0).any()
+
+
+@pytest.mark.parametrize("scale", [0.3, 1, 2.6, 20])
+def test_nothing_farther_than_the_radius_changes_a_pixel(scale: float):
     torch.manual_seed(0)
-    strokes, (distance, side) = Strokes.of([ramp()], pixel=0.3), field()
-    place = rest() + torch.rand(1, 3, 9, 40)
-    whole = strokes(distance, side, place)
-    part = strokes(distance[..., 5:30], side[..., 5:30], place[..., 5:30])
-    assert part[..., 5:20].equal(whole[..., 10:25])
+    strokes = Strokes.of([ramp()], pixel=0.3)
+    away = torch.arange(60).float()[:, None].expand(60, 90) - 8  # a contour along the top
+    distance, side = away.abs().clamp(max=CONTOUR_RANGE)[None, None], (away >= 0)[None, None]
+    place = rest(90, 60) + torch.rand(1, 3, 60, 90)
+    whole = strokes(distance, side, place, scale)
+    far = strokes.radius(scale)
+    assert far <= max(1, round(REACH * scale))
+    part = strokes(*(layer[..., 5:85] for layer in (distance, side, place)), scale)
+    inner = part[..., far:-far]
+    assert inner.any()
+    assert inner.equal(whole[..., 5 + far : 85 - far])
 
 
 def test_they_are_stored_by_shape_alone():

@@ -61,3 +61,5 @@ def test_unknown_architectures_are_refused():
     assert Architecture.from_json(known.to_json()) == known
     with pytest.raises(ValueError, match="unknown architecture"):
         Architecture.from_json({**known.to_json(), "name": "unet"})
+    with pytest.raises(ValueError, match="unknown architecture"):
+        Architecture.from_json({**known.to_json(), "inputs": known.to_json()["inputs"][::-1]})

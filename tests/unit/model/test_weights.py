@@ -57,17 +57,6 @@ def test_the_space_of_the_network_is_kept(tmp_path):
     assert weights.load(tmp_path)[1].color_space == space
 
 
-def test_cards_from_before_the_choice_of_space_mean_rec709(tmp_path):
-    saved = weights.save(tmp_path, *make())
-    path = tmp_path / "card.json"
-    old = {**json.loads(path.read_text()), "format": 1}
-    del old["color_space"]
-    path.write_text(json.dumps(old))
-    read = weights.load(tmp_path)[1]
-    assert read == saved
-    assert read.color_space["name"] == "linear-rec709"
-
-
 def test_other_formats_are_refused(tmp_path):
     weights.save(tmp_path, *make())
     path = tmp_path / "card.json"

@@ -3,9 +3,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from osf_pipeline.bench.sequences import adopt, rest_box
+from osf_pipeline.bench.request import BenchRequest
+from osf_pipeline.bench.sequences import adopt, at_size, rest_box
+from osf_pipeline.bench.stage import sequences_of
 from osf_pipeline.config import ShotConfig, StyleConfig, load_yaml
 from osf_pipeline.errors import RequestError
+from osf_pipeline.execution import Execution
+from osf_pipeline.generate.plan import GenerateRequest
 from osf_pipeline.layout import Layout
 
 META = {"camera": "orthographic, ortho_scale 2.0 over 512 px, static", "fps": 12, "parts": {0: "background", 1: "head"}}
@@ -31,13 +35,17 @@ def written(layout, name):
 def test_a_sequence_with_its_own_files_is_pointed_at(layout, folder):
     exemplar = {"keyframe": "rest.exr", "drawing": "/elsewhere/drawn.png", "adapter": "osf"}
     (folder / "style.yaml").write_text(yaml.safe_dump({"exemplars": [exemplar], "license": "CC0-1.0"}))
-    shot = {"source": "f.####.exr", "reference": "ref/f.####_stylized.png", "styles": {"2": "x"}, "parts": {3: "arm"}}
+    shot = {
+        "source": "f.####.exr", "reference": "ref/f.####_stylized.png", "styles": {"2": "x"}, "parts": {3: "arm"},
+        "occlusion": {"mode": "maps", "revealed": "hidden/f.####.png"},
+    }  # fmt: skip
     (folder / "shot.yaml").write_text(yaml.safe_dump(shot))
     before = {path: path.read_bytes() for path in folder.rglob("*")}
     assert adopt(layout, str(folder), "theirs-walk") == "theirs-walk"
     found, style = written(layout, "theirs-walk")
     assert found.source == str(folder / "f.####.exr")
     assert found.reference == str(folder / "ref/f.####_stylized.png")
+    assert found.occlusion.revealed == str(folder / "hidden/f.####.png")
     assert (found.styles, found.parts) == ({"*": "theirs-walk"}, {3: "arm"})
     assert style.exemplars[0].keyframe == str(folder / "rest.exr")
     assert (style.exemplars[0].drawing, style.license) == ("/elsewhere/drawn.png", "CC0-1.0")
@@ -68,12 +76,27 @@ def test_the_known_layout_is_read_from_its_meta(layout, folder, monkeypatch):
     assert style.exemplars[0].camera == shot.camera
 
 
-@pytest.mark.parametrize("meta", [None, {"fps": 24}])
+@pytest.mark.parametrize("meta", [None, {"fps": 24}, {**META, "parts": ["head"]}])
 def test_a_sequence_that_says_nothing_of_itself_is_refused(layout, folder, meta):
     if meta:
         (folder / "meta.yaml").write_text(yaml.safe_dump(meta))
     with pytest.raises(RequestError, match=r"meta\.yaml"):
         adopt(layout, str(folder), "w")
+
+
+def test_two_sets_of_one_name_are_refused(layout, tmp_path):
+    request = BenchRequest.made(generated={"sequences": 0}, given={"folders": (f"{tmp_path}/a/x", f"{tmp_path}/b/x")})
+    with pytest.raises(RequestError, match="one name"):
+        sequences_of(layout, request, Execution())
+
+
+def test_a_set_at_another_size_lies_apart(layout):
+    request = GenerateRequest(split="test", width=96, height=96)
+    assert at_size(layout, request, 96, 96) == (layout, request)
+    elsewhere, wanted = at_size(layout, request, 48, 64)
+    assert (wanted.width, wanted.height, wanted.name) == (48, 64, request.name)
+    assert elsewhere.renders("s") != layout.renders("s")
+    assert elsewhere.root.endswith("48x64")
 
 
 @pytest.mark.data

@@ -37,6 +37,14 @@ def test_code_does(package):
     assert package(SOURCE) != package(SOURCE.replace("2 * x", "3 * x"))
 
 
+def test_code_counts_as_it_was_when_a_run_began(monkeypatch):
+    asked = []
+    monkeypatch.setattr(code, "_digest", lambda module: asked.append(module) or b"")
+    code.take_note()
+    for method in (RawRender(), Ours()):
+        assert {*code.FIT, *code.FLOW, *code.DRAW, *code.MEASURE, code.of_object(method)} <= set(asked)
+
+
 def test_a_baseline_counts_with_its_room_and_ours_with_its_module():
     assert code.of_object(RawRender()) == "osf_pipeline.bench.methods"
     assert code.of_object(Ours()) == "osf_pipeline.bench.ours"

@@ -36,7 +36,7 @@ def test_a_cost_is_measured_once(tmp_path, monkeypatch, number):
     monkeypatch.setattr(room, "ProcessPoolExecutor", Pool)
     layout, cache = Layout.of(str(tmp_path)), str(tmp_path / "cache")
     assert [cost(layout, cache, number(), 64, 1) for _ in range(2)] == [Cost(1.0, 2, 64, 0.1, 0.2, None)] * 2
-    assert len(measured) == 1
+    assert len(measured) == 2  # made ready, then measured
     cost(layout, cache, number(), 128, 1)
     cost(layout, cache, number(scale=2), 64, 1)
-    assert len(measured) == 3
+    assert len(measured) == 6

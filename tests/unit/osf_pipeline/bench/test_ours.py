@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from model.strokes import Strokes
 from osf_pipeline.bench.fits import Style, learn
 from osf_pipeline.bench.method import Budget
 from osf_pipeline.bench.ours import Ours, _fitting
+from osf_pipeline.stylize.frame import MATTE_FLOOR
 from osf_pipeline.stylize.look import Look
 from osf_pipeline.training.recipe import TrainRecipe
 
@@ -73,6 +75,34 @@ def test_a_guide_that_is_shown_does(fitted, exemplar, frame):
 def test_rest_z_is_withheld_from_the_strokes(fitted):
     (_, whole), (_, flat) = fitted(), fitted({"withhold": ["rest_z"]})
     assert flat.digest != whole.digest
+
+
+def test_without_strokes_every_place_gets_the_same_line(fitted, exemplar, frame):
+    """The figure is drawn in two inks, left and right."""
+
+    def inks(method, found):
+        beauty = drawn(method, found, exemplar, frame).beauty
+        return beauty[0, 31, 13], beauty[0, 31, 50]
+
+    left, right = inks(*fitted({"tier": "estimated"}))
+    assert abs(left - right) < 0.02
+    left, right = inks(*fitted())
+    assert right - left > 0.02
+
+
+def test_without_the_network_the_line_is_shown_as_it_is_laid(fitted, exemplar, frame):
+    method, found = fitted(network=False)
+    assert found.fit.facts["steps"] == 1
+    assert method.macs(found.fit, 64, 64) == 0
+    strokes = Strokes(found.fit.tensors["strokes.rest"].shape[0], found.fit.facts["card"]["architecture"]["reach"])
+    strokes.load_state_dict({k.removeprefix("strokes."): v for k, v in found.fit.tensors.items() if "strokes." in k})
+    distance, side, rest = (
+        torch.from_numpy(frame[name].astype(np.float32))[None] for name in ("contour", "contour_side", "rest_position")
+    )
+    laid = strokes(distance, side > 0, rest)[0, 3].numpy()
+    line = drawn(method, found, exemplar, frame).line
+    np.testing.assert_allclose(line, np.where(laid >= MATTE_FLOOR, laid, 0), atol=2e-3)
+    assert line.max() > 0.9
 
 
 def test_a_look_needs_no_training_of_its_own(fitted, exemplar, frame):

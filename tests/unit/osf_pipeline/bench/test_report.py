@@ -69,6 +69,13 @@ def test_the_report_tells_sets_comparisons_parts_and_costs():
     assert "makes no claims" in markdown(summary, METHODS, {}, {}, title="Title", claims=False)
 
 
+def test_ours_alone_makes_a_report_too():
+    alone = results()[lambda table: table["method"] == "ours"]
+    text = markdown(summarize(alone), METHODS[:1], {}, {}, title="Title", claims=True)
+    assert cells(text.split("### ")[1], "ours")[1].startswith("0.0220")
+    assert "difference" not in text
+
+
 def test_the_figures_are_medians_and_costs_as_plain_json():
     found = figures(summarize(results()), {"ours": COST}, {"ours": 12.0})
     assert found["ours"][BAND]["st_lpips"] == 0.022

@@ -5,11 +5,11 @@ import pytest
 from osf_pipeline.bench.statistics import interval, summarize
 
 
-def results(**values):
+def results(comparison="equal steps", **values):
     """Values by method, (sequences, seeds)."""
     rows = [
         {
-            "comparison": "equal steps", "set": "test", "sequence": f"s{i}", "method": method.replace("_", " "),
+            "comparison": comparison, "set": "test", "sequence": f"s{i}", "method": method.replace("_", " "),
             "seed": k, "region": "all", "metric": "ssim", "value": value, "frames": 4, "pixels": 9,
         }
         for method, matrix in values.items()
@@ -42,6 +42,18 @@ def test_ours_differs_from_itself_in_nothing_that_is_told():
     found = summarize(results(ours=[[1.0], [2.0]], other=[[1.0], [2.0]]))
     assert np.isnan(row(found, "ours")["difference_median"])
     assert row(found, "other")["difference_median"] == 0
+
+
+def test_a_comparison_with_fewer_seeds_counts_its_own():
+    both = [
+        results(ours=[[1, 2], [3, 4]], other=[[1, 2], [3, 4]]),
+        results("longer", ours=[[1], [3]], other=[[2], [6]]),
+    ]
+    found = summarize(pd.concat(both))
+    longer = found[found["comparison"] == "longer"]
+    assert (row(longer, "ours")["median"], row(longer, "ours")["sequences"], row(longer, "ours")["seeds"]) == (2, 2, 1)
+    assert row(longer, "other")["difference_median"] == 2
+    assert row(found[found["comparison"] == "equal steps"], "ours")["seeds"] == 2
 
 
 def test_sequences_without_a_value_are_left_out_and_counted():

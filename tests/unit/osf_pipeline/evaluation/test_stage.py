@@ -82,7 +82,23 @@ def test_what_comes_later_makes_the_page_anew(layout: Layout, made: list[dict[st
         (truth / f"{SHOT}.{frame:04d}.exr").touch()
     assert again()
     assert set(made[-1]["truths"]) == {1, 2}
-    assert len(made) == 5
+    (truth / f"{SHOT}.0002.exr").write_bytes(b"drawn anew")
+    assert again()
+    assert len(made) == 6
+
+
+def test_a_line_that_is_drawn_anew_makes_the_page_anew(layout: Layout, made: list[dict[str, Any]]):
+    renders = Path(layout.renders(SHOT))
+    (renders / "shot.yaml").write_text('reference: "ref/frame_####_stylized.png"\n')
+    (renders / "ref").mkdir()
+    (renders / "ref" / "frame_0001_stylized.png").touch()
+    assert not review_shot(layout, SHOT).reused
+    (renders / "ref" / "frame_0001_contour.png").write_bytes(b"line")
+    assert not review_shot(layout, SHOT).reused
+    (renders / "ref" / "frame_0001_contour.png").write_bytes(b"another")
+    assert not review_shot(layout, SHOT).reused
+    assert review_shot(layout, SHOT).reused
+    assert list(made[-1]["truths"]) == [1]
 
 
 def test_a_page_cut_off_is_not_reused(layout: Layout, made: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch):

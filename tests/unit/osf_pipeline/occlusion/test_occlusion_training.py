@@ -4,12 +4,13 @@ import pytest
 import torch
 
 from model.occlusion import Motion
+from model.occlusion_net import OcclusionArchitecture, OcclusionNet
 from osf_pipeline.config import checked
 from osf_pipeline.errors import InputDataError, RequestError
 from osf_pipeline.occlusion.examples import Example
 from osf_pipeline.occlusion.recipe import OcclusionRecipe
 from osf_pipeline.occlusion.scores import Scores, scored
-from osf_pipeline.occlusion.training import CHECKPOINT, Patches, calibrate, train
+from osf_pipeline.occlusion.training import CHECKPOINT, Patches, calibrate, computing_on, train
 
 
 def example(number: int, size: int = 48) -> Example:
@@ -65,7 +66,7 @@ def test_an_interrupted_training_continues_bit_for_bit(tmp_path: Path):
         train(EXAMPLES, recipe(), checkpoints=tmp_path, on_step=kill)
     steps = []
     resumed, found = train(EXAMPLES, recipe(), checkpoints=tmp_path, on_step=lambda step, _: steps.append(step))
-    assert steps == list(range(6, 13))
+    assert steps == list(range(1, 13)), "the steps before the checkpoint are told again, and once"
     assert found == history
     assert same(state(whole), state(resumed))
     with pytest.raises(RequestError, match="another recipe"):
@@ -104,9 +105,23 @@ def test_patches_depend_on_seed_and_step_alone():
 
 def test_frames_that_show_nothing_are_refused():
     e = example(0)
-    empty = Motion(e.go.step, torch.zeros_like(e.go.valid))
-    with pytest.raises(InputDataError, match="no figure"):
-        Patches([Example("a", e.here, e.there, empty, empty, e.hidden & False)], recipe(), _architecture())
+    nothing = Motion(e.go.step, torch.zeros_like(e.go.valid))
+    empty = Example("a", e.here, e.there, nothing, nothing, e.hidden & False)
+    with pytest.raises(InputDataError, match="training sets show no figure"):
+        Patches([empty], recipe(), _architecture())
+    with pytest.raises(InputDataError, match="validation sets show no figure"):
+        calibrate(OcclusionNet(_architecture()).eval(), [empty])
+
+
+def test_threads_are_those_of_the_recipe_and_given_back():
+    before = torch.get_num_threads()
+    seen = []
+    train(EXAMPLES[:1], recipe(steps=1, threads=3), on_step=lambda *_: seen.append(torch.get_num_threads()))
+    assert seen == [3]
+    with pytest.raises(RuntimeError), computing_on(5):
+        assert torch.get_num_threads() == 5
+        raise RuntimeError
+    assert torch.get_num_threads() == before
 
 
 def test_characters_that_were_learnt_from_judge_nothing():
@@ -115,7 +130,5 @@ def test_characters_that_were_learnt_from_judge_nothing():
             checked(wrong, OcclusionRecipe)
 
 
-def _architecture():
-    from model.occlusion_net import OcclusionArchitecture
-
+def _architecture() -> OcclusionArchitecture:
     return OcclusionArchitecture(4, 1)

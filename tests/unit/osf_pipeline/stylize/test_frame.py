@@ -260,9 +260,10 @@ def test_an_empty_look_changes_no_bit():
         assert (plain[name].view(np.uint16) == empty[name].view(np.uint16)).all(), name
 
 
-@pytest.mark.parametrize("tile", [32, 64])
-def test_tiles_do_not_show_under_a_look(tile):
-    whole, tiled = stylizer()(posed(), look=TURNED), stylizer(tile)(posed(), look=TURNED)
+@pytest.mark.parametrize(("tile", "width"), [(32, 1.7), (64, 1.7), (32, 8)])
+def test_tiles_do_not_show_under_a_look(tile, width):
+    look = Look.model_validate(TURNED.to_json() | {"line": TURNED.to_json()["line"] | {"width": width}})
+    whole, tiled = stylizer()(posed(), look=look), stylizer(tile)(posed(), look=look)
     assert (whole["line"] != stylizer()(posed())["line"]).any()
     for name in whole:
         assert (whole[name].view(np.uint16) == tiled[name].view(np.uint16)).all(), name

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from model.strokes import FINE
 from osf_pipeline.errors import InputDataError
@@ -22,6 +23,25 @@ def test_a_line_outside_the_contour_counts_too():
     signed = np.tile(np.arange(-20, 20), (40, 1)).astype(float)
     profile = measure_line(signed, (signed >= -3) & (signed < 3), np.ones_like(signed, bool))
     assert (profile.start, profile.stop, profile.halo, profile.stroke) == (-3, 3, 0, 6)
+
+
+def test_a_line_outside_the_figure_is_kept_in_its_whole_breadth(make_keyframe):
+    buffers, drawing = make_keyframe(ink=(0.8, 0.7, 0.5))  # of the fill's colour: no line inside
+    away = ndimage.distance_transform_edt(drawing[3] == 0)
+    band = (away > 0) & (away <= 6)
+    drawing[:3, band], drawing[3, band] = 0.1, 1
+    exemplar = prepare(exemplar_from_arrays(buffers, drawing))
+    assert (exemplar.profile.start, exemplar.profile.stop) == (-6, 0)
+    line = drawn_line([exemplar])
+    alpha = line.values[-1, ::FINE, 3]
+    assert alpha[line.reach - 5 : line.reach].min() > 0.8
+    assert alpha[line.reach + 3 :].max() < 0.1
+
+
+def test_without_ink_there_is_no_line(make_keyframe):
+    exemplar = prepare(exemplar_from_arrays(*make_keyframe(ink=(0.8, 0.7, 0.5))))
+    assert (exemplar.profile.stroke, exemplar.stroke) == (0, 2)
+    assert drawn_line([exemplar]).rows == 0
 
 
 def test_a_rim_paler_than_the_line_is_halo_though_it_counts_as_ink():
@@ -49,6 +69,14 @@ def test_a_figure_of_one_part_is_laid_over_itself(make_keyframe):
     (whole,) = prepare(exemplar_from_arrays(buffers, drawing)).figure.limbs
     assert whole.surface.sum() == (buffers["part_id"] > 0).sum()
     assert whole.outline.abs().max() == 0
+
+
+def test_a_figure_of_small_parts_alone_is_laid_over_itself(make_keyframe):
+    buffers, drawing = make_keyframe((1, 1, 1))
+    buffers["part_id"][:] = 0
+    buffers["part_id"][0, 44:53, 44:53] = np.where(np.arange(9) < 5, 1, 2)
+    (whole,) = prepare(exemplar_from_arrays(buffers, drawing)).figure.limbs
+    assert whole.surface.sum() == 81
 
 
 def test_ink_comes_from_the_drawn_line(keyframe):
@@ -82,6 +110,17 @@ def test_wrong_exemplars_are_refused(keyframe, change, message):
     change(*keyframe)
     with pytest.raises(InputDataError, match=message):
         exemplar_from_arrays(*keyframe)
+
+
+def test_keyframes_that_say_nothing_of_the_surface_are_refused(keyframe):
+    buffers, drawing = keyframe
+    flat = buffers | {"rest_position": np.zeros_like(buffers["rest_position"])}
+    with pytest.raises(InputDataError, match="all alike"):
+        prepare(exemplar_from_arrays(flat, drawing))
+    lone = buffers | {"part_id": np.zeros_like(buffers["part_id"])}
+    lone["part_id"][0, 48, 48] = 1
+    with pytest.raises(InputDataError, match="too little surface"):
+        prepare(exemplar_from_arrays(lone, drawing))
 
 
 def test_an_unregistered_drawing_is_refused(keyframe):

@@ -207,6 +207,13 @@ def test_a_checkpoint_of_another_recipe_is_refused(exemplars, tmp_path):
         train(exemplars, TINY, checkpoint_dir=tmp_path)
 
 
+def test_a_checkpoint_of_other_drawings_is_refused(exemplars, make_keyframe, tmp_path):
+    short = TINY.model_copy(update={"steps": 10, "batch": 2})
+    train(exemplars, short, checkpoint_dir=tmp_path)
+    with pytest.raises(RequestError, match="other drawings"):
+        train([exemplar_from_arrays(*make_keyframe(ink=(0.8, 0.1, 0.1)))], short, checkpoint_dir=tmp_path)
+
+
 def test_a_checkpoint_of_another_precision_is_refused(exemplars, tmp_path, monkeypatch):
     short = TINY.model_copy(update={"steps": 10, "precision": "auto"})
     monkeypatch.setattr(loop, "numerics", lambda *_: Numerics())
@@ -214,6 +221,17 @@ def test_a_checkpoint_of_another_precision_is_refused(exemplars, tmp_path, monke
     monkeypatch.setattr(loop, "numerics", lambda *_: Numerics(dtype=torch.bfloat16))
     with pytest.raises(RequestError, match="another precision"):
         train(exemplars, short, checkpoint_dir=tmp_path)
+
+
+def test_patches_may_be_larger_than_the_figure(exemplars):
+    prepared = [prepare(exemplar) for exemplar in exemplars]
+    recipe = TINY.model_copy(update={"patch": 256, "pool": 2, "shrunk": 1.0})
+    batch = PatchPool(prepared, drawn_line(prepared), recipe).batch(0)
+    assert batch.inputs.shape == (4, len(INPUTS), 256, 256)
+    assert (batch.fill[:, 3] > 0).any()
+    beyond = batch.fill[:, 3] == 0
+    assert beyond.float().mean() > 0.5
+    assert (batch.weight[:, 0][beyond] == 1).all()
 
 
 def test_the_best_snapshot_is_kept_not_the_last(whole):
