@@ -15,13 +15,10 @@ import statistics
 
 import numpy as np
 import torch
-from common import finish, line, seconds
+from common import finish, line, seconds, stylizer
 
 from model.occlusion import Motion
 from model.occlusion_net import OcclusionNet, load
-from model.stylizer import Architecture
-from model.stylizer import Stylizer as Network
-from model.weights import Card
 from osf_pipeline.guidance.flow import total_variation_flow
 from osf_pipeline.guidance.guides import GEOMETRY, OPTIONAL, guides
 from osf_pipeline.guidance.rule import shot_rule
@@ -32,7 +29,6 @@ from osf_pipeline.occlusion.scores import Scores, f1_by_sequence, forward_backwa
 from osf_pipeline.render.frame import render_frame
 from osf_pipeline.sample.make import SampleRequest, sample_scene
 from osf_pipeline.shots import FrameRange
-from osf_pipeline.stylize.frame import Stylizer
 from osf_pipeline.tracking.tracker import Tracker
 
 SIZE, THREADS = 512, 2
@@ -56,8 +52,7 @@ def times(network: OcclusionNet) -> tuple[list[float], list[float]]:
     names = [n for n in ("color", *GEOMETRY, *OPTIONAL) if n in now.buffers and "next" not in n]
     shot = {name: now.buffers[name][None] for name in names}
     rule = shot_rule(shot)
-    card = Card(Architecture(), 6.0, rule.pixel, ((-1.0,) * 3, (1.0,) * 3), "none", 0, {})
-    stylizer = Stylizer(Network(), card)
+    ours = stylizer(rule.pixel)
     frame = {n: v[0] for n, v in (shot | guides(shot, None, None, rule)).items()}
     color = [torch.from_numpy(f.buffers["color"].astype(np.float32))[None] for f in (before, now, after)]
     seen = color[1][:, 3:] >= 0.5
@@ -73,8 +68,8 @@ def times(network: OcclusionNet) -> tuple[list[float], list[float]]:
                 network.hidden(*question)
 
     answer()
-    stylizer(frame)
-    turns = [(seconds(answer, 1)[0], seconds(lambda: stylizer(frame), 1)[0]) for _ in range(15)]
+    ours(frame)
+    turns = [(seconds(answer, 1)[0], seconds(lambda: ours(frame), 1)[0]) for _ in range(15)]
     return [a for a, _ in turns], [b for _, b in turns]
 
 
@@ -108,8 +103,8 @@ def main() -> None:
     figures["ece"] = quartiles([s.ece() for s in found[NETWORK].values()])[1]
     figures["ece_in_doubt"] = pooled[NETWORK].in_doubt().ece()
 
-    ours, stylizer = times(network)
-    figures["seconds"], figures["stylizer_seconds"] = line("both questions", ours), line("stylizer", stylizer)
+    both, drawing = times(network)
+    figures["seconds"], figures["stylizer_seconds"] = line("both questions", both), line("stylizer", drawing)
     figures["share"] = figures["seconds"] / figures["stylizer_seconds"]
     print(f"{100 * figures['share']:.1f} % of the stylizer's time")
     finish(**figures, sequences=len(f1[NETWORK]), threads=THREADS)

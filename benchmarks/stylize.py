@@ -2,9 +2,9 @@
 
     python benchmarks/stylize.py [--quick]
 
-Frames: the sample figure, filling the picture. The network has the default architecture and random weights, which cost
-what trained ones cost. Baseline: one plain U-shaped generator of the kind earlier work runs (7x7 at full resolution,
-seven residual blocks), once, on the same frames. Memory is the peak over the process with everything loaded.
+Frames: the sample figure, filling the picture. The network and the drawn line are random, which cost what those of a
+style cost. Baseline: one plain U-shaped generator of the kind earlier work runs (7x7 at full resolution, seven residual
+blocks), once, on the same frames. Memory is the peak over the process with everything loaded.
 """
 
 from __future__ import annotations
@@ -15,17 +15,13 @@ import time
 
 import numpy as np
 import torch
-from common import finish, line
+from common import finish, line, stylizer
 
-from model.stylizer import Architecture
-from model.stylizer import Stylizer as Network
-from model.weights import Card
 from osf_pipeline.guidance.guides import GEOMETRY, OPTIONAL, guides
 from osf_pipeline.guidance.rule import shot_rule
 from osf_pipeline.render.frame import render_frame
 from osf_pipeline.sample.make import SampleRequest, sample_scene
 from osf_pipeline.shots import FrameRange
-from osf_pipeline.stylize.frame import Stylizer
 
 SIZE, THREADS = 512, 2
 
@@ -80,8 +76,7 @@ def main() -> None:
     names = [n for n in ("color", *GEOMETRY, *OPTIONAL) if n in rendered[0] and "next" not in n]
     shot = [{name: frame[name][None] for name in names} for frame in rendered]
     rule = shot_rule(shot[0])
-    card = Card(Architecture(), 6.0, rule.pixel, ((-1.0,) * 3, (1.0,) * 3), "none", 0, {})
-    stylizer = Stylizer(Network(), card)
+    ours = stylizer(rule.pixel)
     loaded = peak_mib()
 
     guide_times, net_times = [], []
@@ -89,7 +84,7 @@ def main() -> None:
         start = time.perf_counter()
         found = guides(shot[t], shot[t - 1] if t else None, None, rule)
         middle = time.perf_counter()
-        stylizer({n: v[0] for n, v in (shot[t] | found).items()})
+        ours({n: v[0] for n, v in (shot[t] | found).items()})
         guide_times.append(middle - start)
         net_times.append(time.perf_counter() - middle)
     peak = peak_mib() - loaded

@@ -4,9 +4,9 @@
 
 Multiply-accumulates are counted by hooks on every convolution. CPU seconds and peak memory over load are taken in
 fresh processes, one design at a time, and their medians printed. The frame is covered from edge to edge, so that our
-cropping to the figure saves nothing. Ours is the whole call, packing and layers included; of the two-stage design only
-the networks run, its deformable first stage with plain 3x3 convolutions (`two_stage`), so its time and memory are
-understated. Guides (ours) and edges (theirs) are left out; `stylize.py` measures ours.
+cropping to the figure saves nothing. Ours is the whole call, laying the strokes, packing and layers included; of the
+two-stage design only the networks run, its deformable first stage with plain 3x3 convolutions (`two_stage`), so its
+time and memory are understated. Guides (ours) and edges (theirs) are left out; `stylize.py` measures ours.
 """
 
 from __future__ import annotations
@@ -22,14 +22,11 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from common import finish
+from common import finish, stylizer
 from torch import nn
 from two_stage import INPUTS, contour_network, texture_network
 
-from model.stylizer import Architecture
 from model.stylizer import Stylizer as Network
-from model.weights import Card
-from osf_pipeline.stylize.frame import Stylizer
 
 SIZE = 512
 DESIGNS = ("ours", "two-stage")
@@ -62,9 +59,8 @@ def prepared(design: str) -> Callable[[], object]:
             "confidence": np.ones((1, SIZE, SIZE), np.float32),
             "rest_position": random.random((3, SIZE, SIZE), np.float32),
         }
-        card = Card(Architecture(), 6.0, 0.01, ((0.0,) * 3, (1.0,) * 3), "none", 0, {})
-        stylizer = Stylizer(Network(), card)
-        return lambda: stylizer(frame)
+        ours = stylizer(pixel=0.01)
+        return lambda: ours(frame)
     networks = [network().eval().requires_grad_(False) for network in (texture_network, contour_network)]
     x = torch.from_numpy(random.random((1, INPUTS, SIZE, SIZE), np.float32))
 

@@ -74,7 +74,12 @@ class Limb:
 
 @dataclass(frozen=True)
 class Figure:
-    """An exemplar ready to be composited; `depth_gap` is the depth (scene units) put between layers."""
+    """An exemplar ready to be composited.
+
+    Attributes:
+        limbs: one at least; a figure that cannot be cut is its own limb.
+        depth_gap: scene units of depth put between layers.
+    """
 
     sheet: Sheet
     limbs: Sequence[Limb]
@@ -96,10 +101,7 @@ class Move:
 
 
 def arrange(figure: Figure, generator: torch.Generator) -> Sheet:
-    """A random composite: one to three limbs, turned and mirrored, laid over or under the figure.
-
-    Without limbs (a figure of one part) the whole figure is laid over itself.
-    """
+    """A random composite: one to three limbs, turned and mirrored, laid over or under the figure."""
     draw = _Random(generator)
     stack = figure.sheet
     for _ in range(1 + draw.below(3)):
@@ -219,11 +221,8 @@ class _Random:
     def __init__(self, generator: torch.Generator) -> None:
         self.generator = generator
 
-    def between(self, low: float, high: float) -> float:
-        return low + (high - low) * torch.rand((), generator=self.generator).item()
-
     def below(self, count: int) -> int:
         return int(torch.randint(count, (), generator=self.generator).item())
 
     def chance(self, probability: float) -> bool:
-        return self.between(0, 1) < probability
+        return torch.rand((), generator=self.generator).item() < probability

@@ -39,7 +39,7 @@ class Guides:
     """Contour guidance of a batch of frames.
 
     Attributes:
-        distance: (B, 1, H, W) float, pixels to the nearest contour, unsigned, truncated anywhere beyond the reach.
+        distance: (B, 1, H, W) float, pixels to the nearest contour, unsigned; from `CONTOUR_RANGE` on there is none.
         side: (B, 1, H, W) bool, True on the surface that owns that contour.
     """
 

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from osf_pipeline.bench.cost import Cost
@@ -29,13 +30,14 @@ def figures(
     summary: pd.DataFrame, costs: Mapping[str, Cost], learning: Mapping[str, float]
 ) -> dict[str, dict[str, dict[str, float | None]]]:
     """Medians at equal steps on the first set, method to region to metric to value; `cost` stands beside the regions.
+    What is undefined or infinite is left out: JSON has no such numbers.
 
     Args:
         learning: seconds a style took, by method.
     """
     first = of(summary, str(summary["comparison"].iloc[0]), str(summary["set"].iloc[0]))
     found: dict[str, dict[str, dict[str, float | None]]] = {}
-    for row in first.dropna(subset="median").to_dict("records"):
+    for row in first[np.isfinite(first["median"])].to_dict("records"):
         regions = found.setdefault(row["method"], {})
         regions.setdefault(row["region"], {})[row["metric"]] = round(float(row["median"]), 5)
     for method, paid in costs.items():

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -72,7 +72,9 @@ def interval(values: np.ndarray, centre: Callable[..., Any]) -> tuple[float, flo
     if not values.size:
         return np.nan, np.nan
     drawn = centre(values[_draws(*values.shape)].reshape(SAMPLES, -1), axis=1)
-    low, high = np.percentile(drawn, [(100 - LEVEL) / 2, (100 + LEVEL) / 2])
+    # The PSNR of equal pictures is infinite: nothing lies between two of them.
+    between: Literal["linear", "nearest"] = "linear" if np.isfinite(drawn).all() else "nearest"
+    low, high = np.percentile(drawn, [(100 - LEVEL) / 2, (100 + LEVEL) / 2], method=between)
     return float(low), float(high)
 
 

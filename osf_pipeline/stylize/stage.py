@@ -330,6 +330,8 @@ def nearest_object(objects: np.ndarray) -> np.ndarray:
     """(y, x) ids where every background pixel has the id of the nearest object, whose line may reach out there."""
     from scipy import ndimage
 
+    if not objects.any():
+        return objects
     rows, columns = ndimage.distance_transform_edt(objects == 0, return_distances=False, return_indices=True)
     return objects[rows, columns]
 
@@ -409,8 +411,7 @@ def _stepped(timing: Timing, frames: Sequence[int]) -> list[int]:
 def _duplicated(commits: Sequence[Json]) -> list[int]:
     """Frames whose picture is that of the frame before, to the last bit."""
     frames = [frame for commit in commits for frame in commit["frames"]]
-    # Shards of before pictures were told may have been taken over; each of their frames counts as a picture of its own.
-    pictures = [p for commit in commits for p in commit["record"].get("pictures", commit["frames"])]
+    pictures = [picture for commit in commits for picture in commit["record"]["pictures"]]
     return [frame for frame, (a, b) in zip(frames[1:], pairwise(pictures), strict=True) if a == b]
 
 

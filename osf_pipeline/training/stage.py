@@ -80,7 +80,10 @@ def train_style(
         said = read.model_dump(mode="json", exclude={"ocio"})
         exemplars.append(said | {"keyframe": entry.keyframe, "ocio": input_fingerprint(read)})
     space = network_space(config.network_space, config.ocio)
-    learnt = {"files": files, "exemplars": exemplars, "network_space": space.attributes}
+    # The card names the licence.
+    learnt = {
+        "files": files, "exemplars": exemplars, "network_space": space.attributes, "license": config.license,
+    }  # fmt: skip
     training = identity(KIND, STAGE_VERSION, learnt, recipe.model_dump(mode="json"))
     tracker = Tracker.at(layout.home)
     version = tracker.find(model, ID_TAG, training)

@@ -11,8 +11,11 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from osf_pipeline.bench import ablation, runs, stage
+from osf_pipeline.bench import ablation, plateau, runs, stage
 from osf_pipeline.bench.cost import Cost
+from osf_pipeline.bench.methods import learning, painted
+from osf_pipeline.bench.methods.painted import TwoStage
+from osf_pipeline.bench.methods.plateau import ToPlateau
 from osf_pipeline.cli.main import app
 
 pytestmark = pytest.mark.integration
@@ -115,6 +118,36 @@ def test_an_ablation_tells_what_changes_nothing(options: list[str], monkeypatch:
     counted = results[results["set"].str.startswith("keyframes") & (results["metric"] == "ciede2000")]
     assert counted["frames"].max() == FRAMES - 1  # a frame that was painted is not measured
     assert (url / "sweep_strength.png").exists()
+
+
+def test_a_plateau_is_compared_at_a_size_of_its_own(
+    options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = learning.RECIPE.model_copy(update={"width": 8, "blocks": 1, "batch": 2})
+    for module in (learning, painted):
+        monkeypatch.setattr(module, "RECIPE", small)
+    monkeypatch.setattr(plateau, "SIZE", 64)
+    monkeypatch.setattr(plateau, "METHOD", ToPlateau(TwoStage(), rounds=2))
+    monkeypatch.setattr(stage, "AT_PLATEAU", plateau.METHOD)
+    root, threads = options[-2:], options[options.index("--threads") :][:2]
+    asked = [
+        "bench", "occlusion", "--quick", "--plateau", "--count", "1", "--characters", "1", "--frames", "2", "--size",
+        "96", "--steps", "2", "--methods", "raw-render", *threads, *root,
+    ]  # fmt: skip
+    figures, line = bench(asked)
+    assert set(figures) == {"ours", "raw render"}
+    report = (Path(line.split()[-1]) / "benchmark.md").read_text()
+    section = report[report.index("## To the plateau: test-0-64x64") :]
+    assert "Median over 1 sequences, 1 seeds" in section
+    spent = section[section.index("## Steps to the plateau: two-stage, to its plateau") :]
+    steps, in_all = re.search(r"\| test-art\d+ \| (\d) \| (\d) \|", spent).groups()  # type: ignore[union-attr]
+    assert int(steps) in {2, 4}
+    assert int(in_all) == 6
+    summary = pd.read_csv(Path(line.split()[-1]) / "summary.csv")
+    compared = summary[summary["comparison"] == "to the plateau"]
+    assert list(dict.fromkeys(compared["method"])) == ["ours", "two-stage", "two-stage, to its plateau"]
+    assert (tmp_path / "root/benchmark/sizes/64x64/renders/test-0-0000").is_dir()
+    assert "[reused]" in bench(asked)[1]
 
 
 def _stop(*given: Any, **named: Any) -> None:

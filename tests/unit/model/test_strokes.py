@@ -127,6 +127,16 @@ def test_nothing_farther_than_the_radius_changes_a_pixel(scale: float):
     assert inner.equal(whole[..., 5 + far : 85 - far])
 
 
+def test_neither_batch_nor_block_changes_a_bit(monkeypatch: pytest.MonkeyPatch):
+    torch.manual_seed(0)
+    strokes, (distance, side) = Strokes.of([ramp()], pixel=0.3), field()
+    places = [rest() + torch.rand(1, 3, 9, 40) for _ in range(2)]
+    alone = torch.cat([strokes(distance, side, place) for place in places])
+    assert not alone[0].equal(alone[1])
+    monkeypatch.setattr("model.strokes._BLOCK", 7)
+    assert strokes(distance.repeat(2, 1, 1, 1), side.repeat(2, 1, 1, 1), torch.cat(places)).equal(alone)
+
+
 def test_they_are_stored_by_shape_alone():
     strokes = Strokes.of([ramp()], pixel=0.3)
     twin = Strokes(strokes.rows, strokes.reach)

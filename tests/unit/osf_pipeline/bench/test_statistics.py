@@ -81,6 +81,13 @@ def test_frames_of_one_sequence_do_not_count_as_many():
     assert interval(np.array([[1.0, 2.0, 3.0]]), np.mean) != (2, 2)  # seeds are drawn too
 
 
+def test_a_sequence_drawn_to_the_last_bit_has_an_infinite_psnr():
+    assert interval(np.array([[np.inf], [np.inf]]), np.median) == (np.inf, np.inf)
+    assert interval(np.array([[np.inf], [20.0]]), np.median) == (20, np.inf)
+    found = row(summarize(results(ours=[[np.inf], [20.0]], other=[[np.inf], [19.0]])), "other")
+    assert found["difference_median"] == -1
+
+
 def test_equal_input_gives_equal_intervals():
     values = np.random.default_rng(3).random((9, 2))
     assert interval(values, np.median) == interval(values, np.median)

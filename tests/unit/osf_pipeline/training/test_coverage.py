@@ -118,3 +118,7 @@ def test_the_verb_names_frames_and_pictures_what_is_missing(tmp_path: Path) -> N
     picture = np.asarray(Image.open(half["picture"]).convert("RGB")).astype(int)
     magenta = (picture[..., 0] - picture[..., 1] > 60) & (picture[..., 2] - picture[..., 1] > 60)
     assert 0.1 < magenta[:, : seen.shape[1]].sum() / seen.sum() < 0.75
+
+    unknown = CliRunner().invoke(app, ["hint", "full", "--root", str(tmp_path / "root"), "--style", "oil"])
+    assert unknown.exit_code == 2
+    assert "Styles: ink" in unknown.output

@@ -185,7 +185,7 @@ def test_a_loss_that_is_no_number_ends_the_training(exemplars, monkeypatch):
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_recipe_decides_every_bit_whatever_threads_its_caller_has(exemplars, threads):
-    short = TINY.model_copy(update={"steps": 4, "threads": threads})
+    short = TINY.model_copy(update={"steps": 2, "threads": threads})
     before, found = torch.get_num_threads(), []
     for callers in (1, 2):
         torch.set_num_threads(callers)
