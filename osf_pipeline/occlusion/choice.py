@@ -79,6 +79,8 @@ class Choice:
         found: dict[str, Any] = {"mode": self.config.mode}
         if self.model:
             found |= {"model": self.model.name, "version": self.model.version, "sha256": self.model.sha256}
+        if self.maps:
+            found["maps"] = {name: getattr(self.config, name) for name in self.maps}
         return found
 
 

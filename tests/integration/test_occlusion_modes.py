@@ -97,6 +97,9 @@ def test_maps_are_taken_as_they_are(layout: Layout, tmp_path: Path) -> None:
     assert not revealed[0].any()
     assert set(np.round(np.unique(revealed[1:]), 3)) == {0, np.float32(0.8)}
     assert not read(layout, "hidden_next").any()
+    version = current(layout.store(SHOT, "guidance"))
+    assert version is not None
+    assert version.attributes["occlusion"] == {"mode": "maps", "maps": {"revealed": "maps/r.####.png"}}
     pack(origin(layout, SHOT, "guidance"), 0, tmp_path / "bundle.zip")
     source, index = unpack(tmp_path / "bundle.zip", tmp_path / "elsewhere")
     assert source.shard(index)[0]["maps"]["revealed"][1].startswith(str(tmp_path / "elsewhere"))
