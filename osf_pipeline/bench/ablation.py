@@ -20,7 +20,7 @@ from osf_pipeline.bench.fits import Style
 from osf_pipeline.bench.footage import StoredFootage
 from osf_pipeline.bench.ours import OURS, Ours
 from osf_pipeline.bench.plots import bars, curves
-from osf_pipeline.bench.report import BAND, NO_CLAIMS, figures, grid, table
+from osf_pipeline.bench.report import FIRST, NO_CLAIMS, figures, grid, table
 from osf_pipeline.bench.request import BenchRequest
 from osf_pipeline.bench.runs import FOLDER, Run, Trial, begin, learn_all, measure_all, styles_of
 from osf_pipeline.bench.sequences import BenchSequence, at_size, generated
@@ -255,7 +255,7 @@ def _write(
             here = rows[rows["set"] == group]
             parts.append(_drops(here, group, request.drop, same) if name == "drop" else _swept(here, group))
         first = rows[rows["set"] == rows["set"].iloc[0]]
-        png = bars(first, BAND, OURS) if name == "drop" else curves(first, BAND, LABELS[name], _places(first))
+        png = bars(first, FIRST, OURS) if name == "drop" else curves(first, FIRST, LABELS[name], _places(first))
         write_bytes(join(url, _picture(name)), png)
     write_bytes(join(url, REPORT), "\n".join(parts).encode())
     known = figures(summary, {}, {})
@@ -271,7 +271,7 @@ def _drops(rows: pd.DataFrame, group: str, drop: Sequence[Part], same: set[str])
         for v in variants
     ]
     blocks = [f"## {group}\n", grid([["variant", "what it is", "effect"], *said])]
-    for region in (BAND, "all"):
+    for region in (FIRST, "all"):
         blocks += [
             f"### {region}\n\nMedian, [95 % interval].\n\n{table(rows, region)}",
             f"### {region}: variant less {OURS}\n\nMedian difference on the same sequence and seed, [95 % interval]; "
@@ -281,7 +281,7 @@ def _drops(rows: pd.DataFrame, group: str, drop: Sequence[Part], same: set[str])
 
 
 def _swept(rows: pd.DataFrame, group: str) -> str:
-    return f"## {group}\n\n### {BAND}\n\n{table(rows, BAND)}\n### all\n\n{table(rows, 'all')}"
+    return f"## {group}\n\n### {FIRST}\n\n{table(rows, FIRST)}\n### all\n\n{table(rows, 'all')}"
 
 
 def _places(rows: pd.DataFrame) -> list[float]:

@@ -20,7 +20,8 @@ from osf_pipeline.evaluation.regions import REGIONS
 HEADLINE = ("st_lpips", "flip", "ciede2000", "ssim", "contour_f1", "contour_recall", "contour_precision", "offset",
             "flicker", "warp_ratio")  # fmt: skip
 """Metrics of the first tables, in this order; the CSV files have all."""
-BAND = "occlusion band"
+FIRST = "occlusion band"
+"""The region that is told first."""
 NO_CLAIMS = (
     "> A quick run: it shows that everything works. It is too small to conclude anything from, and makes no claims.\n"
 )
@@ -66,12 +67,12 @@ def markdown(
         rows = of(summary, comparison, group)
         counted = f"{rows['sequences'].max()} sequences, {rows['seeds'].max()} seeds"
         parts.append(f"## {comparison.capitalize()}: {group}\n\nMedian over {counted}, [95 % interval].\n")
-        shown = [r for r in (BAND, *(r for r in regions if r != BAND)) if (rows["region"] == r).any()]
+        shown = [r for r in (FIRST, *(r for r in regions if r != FIRST)) if (rows["region"] == r).any()]
         parts += [f"### {region}\n\n{table(rows, region)}" for region in shown]
         if rows["difference_median"].notna().any():
             parts.append(
-                f"### {BAND}: difference to {methods[0].name}\n\nMedian of the difference on the same sequence and "
-                f"seed, [95 % interval]; bold where the interval leaves 0 out.\n\n{table(rows, BAND, 'difference_')}"
+                f"### {FIRST}: difference to {methods[0].name}\n\nMedian of the difference on the same sequence and "
+                f"seed, [95 % interval]; bold where the interval leaves 0 out.\n\n{table(rows, FIRST, 'difference_')}"
             )
         everywhere = [r for r in dict.fromkeys(rows["region"]) if r.startswith("part ")]
         if everywhere:

@@ -26,7 +26,7 @@ from osf_pipeline.bench.ours import OURS
 from osf_pipeline.bench.plateau import METHOD as AT_PLATEAU
 from osf_pipeline.bench.plateau import plateau, spent
 from osf_pipeline.bench.plots import bars
-from osf_pipeline.bench.report import BAND, HEADLINE, figures, markdown, of
+from osf_pipeline.bench.report import FIRST, HEADLINE, figures, markdown, of
 from osf_pipeline.bench.request import BenchRequest
 from osf_pipeline.bench.runs import (
     FOLDER,
@@ -83,7 +83,7 @@ class BenchResult:
     def headline(self) -> list[dict[str, Any]]:
         """One flat row per method: its metrics in the occlusion band."""
         return [
-            {"method": method, **{m: v for m, v in regions.get(BAND, {}).items() if m in HEADLINE}}
+            {"method": method, **{m: v for m, v in regions.get(FIRST, {}).items() if m in HEADLINE}}
             for method, regions in self.figures.items()
         ]
 
@@ -193,7 +193,7 @@ def _write(
         text += f"\n{spent(trials[1].runs)}"
     write_bytes(join(url, REPORT), text.encode())
     for comparison, group in dict.fromkeys(zip(summary["comparison"], summary["set"], strict=True)):
-        write_bytes(join(url, _bars(comparison, group)), bars(of(summary, comparison, group), BAND, methods[0].name))
+        write_bytes(join(url, _bars(comparison, group)), bars(of(summary, comparison, group), FIRST, methods[0].name))
     return figures(summary, costs, learning)
 
 
@@ -207,7 +207,7 @@ def _worst(cache: Cache, trial: Trial, perceptual_frames: int) -> bytes | None:
     runs = trial.runs
     first = [run for run in runs if run.seed == runs[0].seed and run.comparison == runs[0].comparison]
     curves = {s.shot: tables(cache, s, first[0], perceptual_frames)[1] for s in trial.sequences}
-    found = worst(curves, WORST_METRICS, BAND, WORST_COUNT)
+    found = worst(curves, WORST_METRICS, FIRST, WORST_COUNT)
     if not found:
         return None
     needed = {item.sequence for item in found}

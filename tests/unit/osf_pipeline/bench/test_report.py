@@ -5,7 +5,7 @@ import pandas as pd
 
 from osf_pipeline.bench.catalogue import chosen
 from osf_pipeline.bench.cost import Cost
-from osf_pipeline.bench.report import BAND, figures, markdown, table
+from osf_pipeline.bench.report import FIRST, figures, markdown, table
 from osf_pipeline.bench.statistics import summarize
 
 METHODS = chosen(["ours", "raw render", "texture lookup"])
@@ -25,7 +25,7 @@ def results(comparison="equal steps", group="test-0"):
         }
         for method, metrics in values.items()
         for metric, value in metrics.items()
-        for region in (BAND, "part head")
+        for region in (FIRST, "part head")
         for i in range(3)
     ]  # fmt: skip
     return pd.DataFrame(rows)
@@ -37,7 +37,7 @@ def cells(text, method):
 
 
 def test_a_table_shows_centres_intervals_and_what_is_best():
-    text = table(summarize(results()), BAND)
+    text = table(summarize(results()), FIRST)
     assert text.splitlines()[0].count("|") == 2 + 4
     ours, lookup = cells(text, "ours"), cells(text, "texture lookup")
     assert ours[1] == "**0.0220** [0.0200, 0.0240]"
@@ -50,12 +50,12 @@ def test_a_table_shows_centres_intervals_and_what_is_best():
 
 
 def test_a_difference_is_bold_where_its_interval_leaves_0_out():
-    text = table(summarize(results()), BAND, "difference_")
+    text = table(summarize(results()), FIRST, "difference_")
     assert not [line for line in text.splitlines() if line.startswith("| ours ")]
     assert cells(text, "raw render")[1].startswith("**0.0330** [")
     even = results()
     even.loc[even["method"] == "raw render", "value"] = even.loc[even["method"] == "ours", "value"].to_numpy()
-    assert cells(table(summarize(even), BAND, "difference_"), "raw render")[1] == "0.0000 [0.0000, 0.0000]"
+    assert cells(table(summarize(even), FIRST, "difference_"), "raw render")[1] == "0.0000 [0.0000, 0.0000]"
 
 
 def test_the_report_tells_sets_comparisons_parts_and_costs():
@@ -80,9 +80,9 @@ def test_the_figures_are_medians_and_costs_as_plain_json():
     measured = results()
     measured.loc[(measured["method"] == "ours") & (measured["metric"] == "flicker"), "value"] = np.inf
     found = figures(summarize(measured), {"ours": COST}, {"ours": 12.0})
-    assert "flicker" not in found["ours"][BAND]
-    assert found["ours"][BAND]["st_lpips"] == 0.022
-    assert "contour_precision" not in found["texture lookup"][BAND]
+    assert "flicker" not in found["ours"][FIRST]
+    assert found["ours"][FIRST]["st_lpips"] == 0.022
+    assert "contour_precision" not in found["texture lookup"][FIRST]
     assert found["ours"]["cost"]["gmac"] == 17.0
     assert found["ours"]["cost"]["learning_seconds"] == 12.0
     assert json.loads(json.dumps(found)) == found
