@@ -31,10 +31,10 @@ def command(
     drop: Annotated[
         str,
         typer.Option(
-            help="Parts to leave out, one at a time: revealed,contour,rest_z,compositing,confidence,strokes,network."
+            help="To leave out, one at a time: revealed, contour, rest_z, compositing, confidence, strokes, network."
         ),
     ] = "",
-    sweep: Annotated[str, typer.Option(help="What to vary: strength,resolution,keyframes.")] = "",
+    sweep: Annotated[str, typer.Option(help="What to vary: strength, resolution, keyframes.")] = "",
     quick: Quick = False,
     sequences: Folders = None,
     seeds: Seeds = None,

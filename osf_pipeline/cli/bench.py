@@ -21,13 +21,13 @@ Quick = Annotated[bool, typer.Option("--quick", help="Minutes, not hours: one se
 Folders = Annotated[
     list[Path] | None, typer.Option(help="Folder of sequences with `ref/` frames, measured beside; repeat it.")
 ]
-Seeds = Annotated[int | None, typer.Option(min=1, help="Seeds that every style is learnt with [default: 3].")]
-Steps = Annotated[int | None, typer.Option(min=1, help="Optimiser steps of each network [default: 400].")]
-Count = Annotated[int | None, typer.Option(min=0, help="Generated sequences; 0 leaves them out [default: 24].")]
-Characters = Annotated[int | None, typer.Option(min=1, help="That play in them [default: 12].")]
-Frames = Annotated[int | None, typer.Option(min=2, help="Of each generated sequence [default: 24].")]
-Size = Annotated[int | None, typer.Option(min=64, help="Width and height of generated frames [default: 384].")]
-SetSeed = Annotated[int | None, typer.Option(min=0, help="Of the generated set [default: 0].")]
+Seeds = Annotated[int | None, typer.Option(min=1, help="Seeds that every style is learnt with; 3 by default.")]
+Steps = Annotated[int | None, typer.Option(min=1, help="Optimiser steps of each network; 400 by default.")]
+Count = Annotated[int | None, typer.Option(min=0, help="Generated sequences; 0 leaves them out; 24 by default.")]
+Characters = Annotated[int | None, typer.Option(min=1, help="That play in them; 12 by default.")]
+Frames = Annotated[int | None, typer.Option(min=2, help="Of each generated sequence; 24 by default.")]
+Size = Annotated[int | None, typer.Option(min=64, help="Width and height of generated frames; 384 by default.")]
+SetSeed = Annotated[int | None, typer.Option(min=0, help="Of the generated set; 0 by default.")]
 Drawings = Annotated[
     list[Path] | None, typer.Option(help="Folder of a real drawing; it plays if it belongs to the test split.")
 ]
@@ -46,7 +46,7 @@ def occlusion(
     sequences: Folders = None,
     methods: Annotated[
         str | None,
-        typer.Option(help="Names, separated by commas, their own left out: single-run-edges-carried [default: all]."),
+        typer.Option(help="Names, separated by commas, their own left out: single-run-edges-carried; all by default."),
     ] = None,
     seeds: Seeds = None,
     steps: Steps = None,
