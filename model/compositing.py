@@ -221,8 +221,11 @@ class _Random:
     def __init__(self, generator: torch.Generator) -> None:
         self.generator = generator
 
+    def between(self, low: float, high: float) -> float:
+        return low + (high - low) * torch.rand((), generator=self.generator).item()
+
     def below(self, count: int) -> int:
         return int(torch.randint(count, (), generator=self.generator).item())
 
     def chance(self, probability: float) -> bool:
-        return torch.rand((), generator=self.generator).item() < probability
+        return self.between(0, 1) < probability

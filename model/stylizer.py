@@ -19,8 +19,9 @@ from model.inputs import DRAWN_LINE, INK, INPUTS
 from model.strokes import Strokes
 from model.trunk import Trunk, receptive_radius
 
-NAME = "strokes"
-"""Of this kind of network on a card. A network of another kind has to be trained again."""
+NAME = "walked-strokes"
+"""Of this kind of network on a card; it changes whenever equal weights would draw otherwise. A network of another kind
+has to be trained again."""
 
 GAIN, BIAS = 6.0, -3.0
 """Alpha = sigmoid(GAIN * (drawn line + output) + BIAS): an output of one pushes bare paper to full ink."""
