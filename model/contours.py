@@ -167,7 +167,10 @@ def motion_contours(
     side = coverage_B1HW
     if motion_B2HW is not None:
         side = coverage_B1HW & (inconsistency(motion_B2HW, -at(motion_B2HW, near.index)) == 0)
-    return Contours(near.distance, side, seed, torch.zeros_like(near.distance))
+    # Between pixel centres the contour is taken to lie half way.
+    off = (near.distance + torch.where(side, 0.5, -0.5)).clamp(max=CONTOUR_RANGE)
+    distance = torch.where(near.distance < CONTOUR_RANGE, off, CONTOUR_RANGE)
+    return Contours(distance, side, seed, torch.zeros_like(distance))
 
 
 def without_specks(marked_B1HW: Tensor, min_size: int) -> Tensor:

@@ -304,6 +304,7 @@ def test_motion_contours_lie_where_neighbours_move_apart_on_the_side_in_front():
     found = motion_contours(seen, motion, uncovered, 9)
     assert torch.equal(found.seed[0, 0, 10], ring(*BODY)[10] | (torch.arange(48) == 24))
     assert found.side[0, 0, 20, 24:40].all()
+    assert found.distance[0, 0, 20, 22:26].tolist() == [1.5, 0.5, 0.5, 1.5]
     assert not found.side[0, 0, 20, 18:24].any()
     behind = motion_contours(seen, motion, uncovered.roll(6, 3), 9)  # the moving side is the one uncovered
     assert torch.equal(behind.seed[0, 0, 10], ring(*BODY)[10] | (torch.arange(48) == 23))
