@@ -1,13 +1,13 @@
 """The drawn line, straightened: what the artist's outline looks like along its length, and how it is laid along others.
 
 An outline is unrolled into rows, one a pixel of its length; a row crosses the line, from outside in. A contour of any
-frame takes, at every point, the row that was drawn at the nearest rest position. Where the contour was the drawing's
-own outline, that is the very same stroke. Where it runs over a surface that the drawing shows from the front, rows from
+frame takes rows by its rest position. Where the contour was the drawing's own outline, that is the very same stroke,
+row by row the one drawn nearest. Where it runs over a surface that the drawing shows from the front, rows from
 the outline hereabouts follow one another by a smooth field over the surface, so that the line goes on as the hand drew
 it, with its width, darkness and grain, without jumps, and glides over the surface as the contour does.
 
 Belongs here: rows, and reading them along contours. Does not: finding the line in a drawing
-(`osf_pipeline.training.exemplar`).
+(`osf_pipeline.training.line`).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ SPACING, ANCHORS = 48, 3
 BLEND = 0.35
 """An anchor is heard if it is farther than the nearest by less than this share."""
 
-STRIDE = 14.0
+SWING = 14.0
 WAVES = ((0.052, 0.036, 0.015), (-0.031, 0.080, 0.023), (0.011, -0.017, 0.052))
 """Amplitude in rows and wave vectors, radians a pixel, of the walk along rows."""
 
@@ -211,5 +211,5 @@ class Strokes(nn.Module):
         place = rest_N3.double() / self.pixel
         rows = torch.zeros_like(place[:, 0])
         for x, y, z in WAVES:
-            rows += STRIDE * torch.sin(place[:, 0] * x + place[:, 1] * y + place[:, 2] * z)
+            rows += SWING * torch.sin(place[:, 0] * x + place[:, 1] * y + place[:, 2] * z)
         return rows.round().long()

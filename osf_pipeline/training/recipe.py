@@ -22,7 +22,7 @@ class TrainRecipe(Strict):
         batch, patch: patches per step and their side in pixels.
         pool: composites held at a time.
         refresh: steps between two new composites.
-        composites: share of the pool that are part-layer composites; the rest is the keyframe, turned and scaled.
+        composites: share of the pool that are part-layer composites; the rest is the keyframe as it is.
         shrunk: share of the pool that shows the figure smaller, down to half its size.
         corrupted: share of the pool whose contour guides are shifted and torn.
         rate: peak learning rate.

@@ -70,7 +70,7 @@ def test_a_run_measures_reports_and_is_free_the_second_time(
     url = Path(line.split()[-1])
     assert sorted((tmp_path / "root/benchmark/cache/fits").rglob("*.safetensors")) == fits  # it went on from there
     assert figures["raw render"]["occlusion band"]["contour_f1"] == 0
-    assert figures["ours"]["occlusion band"]["contour_f1"] > 0.5  # even untrained it draws a plain line
+    assert figures["ours"]["occlusion band"]["contour_f1"] > 0.5  # even untrained it lays the drawn line
     assert figures["ours"]["all"]["st_lpips"] < figures["raw render"]["all"]["st_lpips"]
     assert figures["ours"]["cost"]["gmac"] == 1.0
 

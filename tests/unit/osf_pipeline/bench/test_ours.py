@@ -48,7 +48,7 @@ def test_what_was_learnt_draws_again_from_storage(fitted, exemplar, frame):
     method, found = fitted()
     first = drawn(method, found, exemplar, frame)
     assert first.beauty.shape == (4, 64, 64)
-    assert first.line.max() > 0.5  # an untrained network draws the plain line
+    assert first.line.max() > 0.5  # an untrained network draws the laid line
     assert (drawn(*fitted(), exemplar, frame).beauty == first.beauty).all()
     assert found.fit.facts["steps"] == 2
     assert found.fit.facts["parameters"] > 1000
