@@ -37,6 +37,7 @@ Address = Annotated[str | None, typer.Option(help="Ray cluster to join (auto, ho
 Workers = Annotated[int | None, typer.Option(help="Ray actors at once [default: what fits].", min=1)]
 Threads = Annotated[int, typer.Option(help="Threads of one worker.", min=1)]
 Gpus = Annotated[float, typer.Option(help="GPUs of one worker; 0 stylizes on the CPU.", min=0)]
+Preset = Annotated[str | None, typer.Option(help="Look of everything: a file under ROOT/presets.")]
 Report = Annotated[Path | None, typer.Option(help="Write a JSON report of the run here.")]
 
 CRASH = 1

@@ -11,6 +11,7 @@ from osf_pipeline.cli.console import (
     Backend,
     Gpus,
     Home,
+    Preset,
     Report,
     Root,
     Shot,
@@ -35,6 +36,7 @@ def command(
     threads: Threads = 2,
     gpus: Gpus = 0.0,
     steps: Annotated[int | None, typer.Option(help="Training steps, instead of the recipe's.", min=1)] = None,
+    preset: Preset = None,
     report: Report = None,
 ) -> None:
     """Ingest, guide, train what is not trained yet, stylize, deliver, evaluate, review."""
@@ -43,6 +45,6 @@ def command(
 
         execution = Execution(backend, address, workers, threads, gpus)
         overrides = {} if steps is None else {"steps": steps}
-        for result in run_shot(project(root, home), shot, execution, progress_lines(), overrides):
+        for result in run_shot(project(root, home), shot, execution, progress_lines(), overrides, preset):
             results.append(describe(result))
             show(result)

@@ -11,6 +11,7 @@ from osf_pipeline.cli.console import (
     Backend,
     Gpus,
     Home,
+    Preset,
     Report,
     Root,
     Shot,
@@ -35,7 +36,7 @@ def command(
     threads: Threads = 2,
     gpus: Gpus = 0.0,
     alias: Annotated[str, typer.Option(help="Registry alias or version number of the models.")] = "champion",
-    preset: Annotated[str | None, typer.Option(help="Look of everything: a file under ROOT/presets.")] = None,
+    preset: Preset = None,
     report: Report = None,
 ) -> None:
     """Stylize a shot with the registered model of each of its styles."""
