@@ -12,6 +12,7 @@ from typing import Any
 
 import fsspec
 
+from osf_pipeline.errors import OsfError
 from osf_pipeline.layout import Layout
 
 SOURCE_TAG = "osf/source"
@@ -19,8 +20,8 @@ MODEL_TAG = "osf/model."
 
 
 def shot_source(layout: Layout, shot: str) -> str:
-    """16 hex digits over a shot's renders, its shot.yaml and what detection found."""
-    return _fingerprint(layout.renders(shot), layout.config(shot))
+    """16 hex digits over a shot's renders, its shot.yaml, what detection found, and the presets its looks name."""
+    return _fingerprint(layout.renders(shot), layout.config(shot), *_presets(layout, shot))
 
 
 def drawing_source(layout: Layout, character: str) -> str:
@@ -31,6 +32,14 @@ def drawing_source(layout: Layout, character: str) -> str:
 def style_source(layout: Layout, style: str) -> str:
     """16 hex digits over a style's folder."""
     return _fingerprint(layout.style(style))
+
+
+def _presets(layout: Layout, shot: str) -> list[str]:
+    try:
+        looks = layout.shot_config(shot).looks.values()
+        return [layout.preset(look) for look in looks if isinstance(look, str)]
+    except OsfError:  # a bad shot.yaml; the run of its gbuffer says what is wrong
+        return []
 
 
 def _fingerprint(*urls: str) -> str:

@@ -47,6 +47,26 @@ def test_any_change_of_a_shot_changes_its_fingerprint(layout: Layout, change: st
     assert shot_source(layout, "walk") != before
 
 
+def test_a_shot_changes_with_the_presets_its_looks_name(layout: Layout) -> None:
+    Path(layout.root, "renders/walk/shot.yaml").write_text('looks: {"*": bold, ink: {strength: 0.5}}')
+    presets = Path(layout.root, "presets")
+    presets.mkdir()
+    missing = shot_source(layout, "walk")
+    (presets / "bold.yaml").write_text("strength: 1")
+    there = shot_source(layout, "walk")
+    (presets / "bold.yaml").write_text("strength: 0.25")
+    turned = shot_source(layout, "walk")
+    (presets / "faint.yaml").write_text("strength: 0.1")  # of another shot
+    assert len({missing, there, turned}) == 3
+    assert shot_source(layout, "walk") == turned
+
+
+def test_a_shot_that_cannot_be_read_has_a_fingerprint_too(layout: Layout) -> None:
+    before = shot_source(layout, "walk")
+    Path(layout.root, "renders/walk/shot.yaml").write_text("looks: [")
+    assert shot_source(layout, "walk") != before
+
+
 def test_a_new_drawing_changes_the_style(layout: Layout) -> None:
     before = style_source(layout, "ink")
     (Path(layout.root) / "styles/ink/drawing.png").write_bytes(b"1")
