@@ -10,7 +10,6 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import fsspec
 import numpy as np
 import pandas as pd
 
@@ -21,10 +20,10 @@ from osf_pipeline.bench.method import Drawer, Footage, Method
 from osf_pipeline.bench.sequences import BenchSequence
 from osf_pipeline.evaluation.evaluate import Candidate, Evaluator, csv
 from osf_pipeline.evaluation.metrics import st_lpips
-from osf_pipeline.evaluation.truth import read_truth
+from osf_pipeline.evaluation.truth import read_truth, truth_parts
 from osf_pipeline.execution import Progress
 from osf_pipeline.layout import join
-from osf_pipeline.store.files import take, write_bytes
+from osf_pipeline.store.files import listing, take, write_bytes
 from osf_pipeline.store.identity import identity
 from osf_pipeline.stylize.stage import ALL, nearest_object
 
@@ -46,7 +45,7 @@ class Entry:
         inputs = {
             "gbuffer": sequence.gbuffer.id,
             "guidance": sequence.guidance.id,
-            "truth": _listing(sequence.truth),
+            "truth": listing(part for url in sequence.truth.values() for part in truth_parts(url)),
             "styles": {str(i): style for i, style in sequence.styles.items()},
             "fits": used,
         }
@@ -148,13 +147,3 @@ def measure(
 
 def _read(url: str) -> pd.DataFrame:
     return pd.read_csv(io.BytesIO(take(url)))
-
-
-def _listing(files: Mapping[int, str]) -> list[list[str]]:
-    """Names, sizes and times of truth files: what they look like from outside."""
-    found = []
-    for url in files.values():
-        fs, path = fsspec.core.url_to_fs(url)
-        info = fs.info(path)
-        found.append([url, str(info["size"]), str(info.get("mtime") or info.get("ETag") or info.get("LastModified"))])
-    return found

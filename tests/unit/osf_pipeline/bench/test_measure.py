@@ -74,3 +74,14 @@ def test_what_a_sequence_shows_counts(sequence, number, name, tmp_path):
     if name in changed:
         setattr(sequence, name, changed[name])
     assert entry.key(sequence, 5 if name == "frames" else 4) != before
+
+
+def test_both_pictures_of_a_reference_count(sequence, number, tmp_path):
+    picture, line = tmp_path / "f_0001_stylized.png", tmp_path / "f_0001_contour.png"
+    picture.write_bytes(b"1")
+    line.write_bytes(b"1")
+    sequence.truth = {1: str(picture)}
+    entry = Entry(number(), {"a": kept()})
+    before = entry.key(sequence, 4)
+    line.write_bytes(b"22")
+    assert entry.key(sequence, 4) != before
