@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from osf_pipeline.errors import InputDataError, RequestError
+from osf_pipeline.occlusion.names import MODEL as OCCLUSION
 from osf_pipeline.tracking.gate import Gate
 
 if TYPE_CHECKING:
@@ -262,7 +263,7 @@ class Tracker:
         if not versions:
             known = ", ".join(sorted(m.name for m in self._client.search_registered_models())) or "none"
             raise RequestError(
-                "no such registered model", model=model, fix=f"Train the style first. Registered models: {known}."
+                "no such registered model", model=model, fix=f"{_first(model)} Registered models: {known}."
             )
         aliases = self.aliases(model)
         found = versions.get(str(aliases.get(alias_or_version, alias_or_version)))
@@ -272,6 +273,14 @@ class Tracker:
                 "no such alias or version", model=model, alias=alias_or_version, fix=f"Aliases and versions: {known}."
             )
         return found
+
+
+def _first(model: str) -> str:
+    """What makes a model that is not registered."""
+    style = model.removeprefix(model_name(""))
+    if style != model:
+        return f"Train the style first: `osf train {style}`."
+    return "Run `osf train-occlusion` first." if model == OCCLUSION else "Register it first."
 
 
 def _sha256(path: Path) -> str:
