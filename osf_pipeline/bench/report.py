@@ -18,7 +18,7 @@ from osf_pipeline.evaluation.metrics import METRICS
 from osf_pipeline.evaluation.regions import REGIONS
 
 HEADLINE = ("st_lpips", "flip", "ciede2000", "ssim", "contour_f1", "contour_recall", "contour_precision", "offset",
-            "flicker", "warp_ratio")  # fmt: skip
+            "flicker", "contour_instability", "warp_ratio")  # fmt: skip
 """Metrics of the first tables, in this order; the CSV files have all."""
 FIRST = "occlusion band"
 """The region that is told first."""

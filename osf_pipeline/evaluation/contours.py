@@ -21,7 +21,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import KDTree
 
-from osf_pipeline.evaluation.lines import GAP, Line, along, distance_to, trace
+from osf_pipeline.evaluation.lines import GAP, Line, along, distance_to, grown, trace
 from osf_pipeline.evaluation.metrics import Sampled
 from osf_pipeline.evaluation.regions import BAND
 from osf_pipeline.evaluation.truth import FrameTruth
@@ -138,24 +138,26 @@ def _gain(centre: np.ndarray, strength: np.ndarray, share: float) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A method's line where the true line is asked for; (M,) each, in the order of `TrueLine.points`.
+    """A method's line as the true line asks for it, what is kept of it for the next frame; M as in `TrueLine.points`.
 
     Attributes:
-        there: bool, drawn.
-        gone: bool, no ink there at all; what is neither is drawn a little off, or melts into another line.
-        width: pixels, of the found line; meaningless where it is not drawn.
+        there: (M,) bool, drawn.
+        gone: (M,) bool, no ink there at all; what is neither is drawn a little off, or melts into another line.
+        width: (M,) pixels, of the found line; meaningless where it is not drawn.
+        ink: (y, x) bool, all of its area, asked for or not.
     """
 
     there: np.ndarray
     gone: np.ndarray
     width: np.ndarray
+    ink: np.ndarray
 
     @classmethod
     def of(cls, line: Line, true: TrueLine) -> Drawn:
         beside, nearest = line.across(true.points)
         there = beside <= TOLERANCE
-        gone = ~ndimage.binary_dilation(line.mask, np.ones((3, 3), bool))[true.asked]
-        return cls(there, gone & ~there, np.append(line.width, 0)[np.where(there, nearest, -1)])
+        gone = ~grown(line.mask)[true.asked]
+        return cls(there, gone & ~there, np.append(line.width, 0)[np.where(there, nearest, -1)], line.mask)
 
 
 def line_metrics(line: Line, drawn: Drawn, true: TrueLine) -> dict[str, Sampled]:

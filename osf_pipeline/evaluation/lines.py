@@ -60,6 +60,11 @@ def tidy(mask: np.ndarray) -> np.ndarray:
     return ndimage.binary_closing(np.pad(mask, 2), np.ones((3, 3), bool))[2:-2, 2:-2] | mask
 
 
+def grown(mask: np.ndarray) -> np.ndarray:
+    """A (y, x) bool mask and the pixels next to it."""
+    return ndimage.binary_dilation(mask, np.ones((3, 3), bool))
+
+
 def distance_to(mask: np.ndarray) -> np.ndarray:
     """(y, x) float32 pixels to the nearest set pixel; +inf everywhere when none is set."""
     if not mask.any():

@@ -67,6 +67,10 @@ METRICS = {
     # No direction is better by itself: a line that is never drawn never flickers. Read it beside the recall.
     "flicker": Metric("flicker", "none", 4, "share of the persisting true line drawn in one of two frames only"),
     "flicker_drawn": Metric("flicker of drawn", "low", 4, "the same among the line that is drawn in either frame"),
+    # Sees the boiling of ink off the true line, too; above 1 where that is more than the true line's own area.
+    "contour_instability": Metric(
+        "contour instability", "none", 4, "points that gain or lose ink where the truth's do not, over the true line's"
+    ),
     "warp_ratio": Metric("warp error ratio", "one", 2, "change against the surface's own motion, over the truth's own"),
     "layer_f1": Metric("layer F1", "high", 3, "contour F1 of the line layer itself"),
     "layer_recall": Metric("layer recall", "high", 3, "contour recall of the line layer itself"),

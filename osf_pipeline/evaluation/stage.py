@@ -31,7 +31,7 @@ from osf_pipeline.shots import FrameRange
 from osf_pipeline.store.files import listing, read_json, write_bytes, write_json
 from osf_pipeline.store.version import Version, reopen, require
 
-STAGE_VERSION = 2
+STAGE_VERSION = 3
 REVIEW_VERSION = 2
 """Raised when the same inputs make another page; `STAGE_VERSION` does the same for the evaluation."""
 OURS = "ours"

@@ -82,25 +82,17 @@ class Target:
         if previous is not None and motion is not None and motion_valid is not None:
             hidden = whole.revealed if whole.revealed is not None else None if revealed is None else revealed > 0.5
             valid = (motion_valid > 0) if hidden is None else (motion_valid > 0) & ~hidden
-            step = _step(
-                Motion.of(
-                    motion[:, rows, columns], valid[rows, columns], (rows.start, columns.start),
-                    (previous.rows.start, previous.columns.start), valid.shape,
-                ),
-                picture, line, drawn, previous,
+            moved = Motion.of(
+                motion[:, rows, columns], valid[rows, columns], (rows.start, columns.start),
+                (previous.rows.start, previous.columns.start), valid.shape,
             )  # fmt: skip
+            error = moved.warp_error(picture, previous.picture.pixels)
+            step = Step.of(previous.frame, moved, line, previous.line, drawn, previous.drawn, error)
         return cls(
             frame, rows, columns, truth, shown, Picture(picture), truth.contour <= BAND,
             tuple(places), np.stack([mask[rows, columns] for mask in places.values()]),
             line, TrueLine.of(truth, truth.line[None], LAYER_SHARE), drawn, step,
         )  # fmt: skip
-
-
-def _step(motion: Motion, picture: np.ndarray, line: TrueLine, drawn: Drawn, previous: Target) -> Step:
-    now, before = motion.follow(line.asked, line.points, previous.line.points)
-    change = np.abs(drawn.width[now] - previous.drawn.width[before])
-    error = motion.warp_error(picture, previous.picture.pixels)
-    return Step(previous.frame, motion, now, before, line.asked, error, change)
 
 
 def _span(taken: np.ndarray) -> slice:

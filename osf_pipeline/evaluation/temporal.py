@@ -15,8 +15,8 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import KDTree
 
-from osf_pipeline.evaluation.contours import Drawn
-from osf_pipeline.evaluation.lines import GAP
+from osf_pipeline.evaluation.contours import Drawn, TrueLine
+from osf_pipeline.evaluation.lines import GAP, grown
 from osf_pipeline.evaluation.metrics import Sampled
 
 
@@ -56,6 +56,20 @@ class Motion:
         carried = np.stack([ndimage.map_coordinates(plane, self.source, order=1, mode="nearest") for plane in before])
         return np.square(picture[:, self.here] - carried).mean(0)
 
+    def toggled(self, ink: np.ndarray, before: np.ndarray) -> np.ndarray:
+        """(N,) bool: ink comes to a point of the surface, or leaves it, from farther away than a pixel's rounding.
+
+        Args:
+            ink, before: (y, x) bool, windows of this and of the previous frame.
+        """
+        here, then = ink[self.here], self.carried(before)
+        return (here & ~self.carried(grown(before))) | (then & ~grown(ink)[self.here])
+
+    def carried(self, before: np.ndarray) -> np.ndarray:
+        """(N,) values of the nearest pixels of a previous (y, x) plane."""
+        row, column = (np.rint(self.source[axis]).astype(np.intp).clip(0, n - 1) for axis, n in enumerate(before.shape))
+        return before[row, column]
+
     def follow(self, asked: np.ndarray, points: np.ndarray, before: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Stretches of line that persist: index into `points`, and into the points they were in the previous frame.
 
@@ -88,6 +102,8 @@ class Step:
         asked: (y, x) bool, the true line of the frame.
         warp_error: (N,) of the truth.
         width_change: (K,) pixels by which the true line changes its width, for each pair.
+        inked: (N,) share of the two frames in which the true line covers the point of the surface.
+        changing: (N,) bool, the true line comes or goes there, or at a pixel next to it.
     """
 
     frame_before: int
@@ -97,23 +113,46 @@ class Step:
     asked: np.ndarray
     warp_error: np.ndarray
     width_change: np.ndarray
+    inked: np.ndarray
+    changing: np.ndarray
+
+    @classmethod
+    def of(
+        cls, frame_before: int, motion: Motion, true: TrueLine, true_before: TrueLine, drawn: Drawn,
+        drawn_before: Drawn, warp_error: np.ndarray,
+    ) -> Step:  # fmt: skip
+        """
+        Args:
+            true, drawn: the true line, and as it is found like any method's; and those of the frame before.
+        """
+        now, before = motion.follow(true.asked, true.points, true_before.points)
+        width_change = np.abs(drawn.width[now] - drawn_before.width[before])
+        changing = np.zeros(true.asked.shape, bool)
+        changing[motion.here] = motion.toggled(drawn.ink, drawn_before.ink)
+        return cls(
+            frame_before, motion, now, before, true.asked, warp_error, width_change,
+            (drawn.ink[motion.here] + motion.carried(drawn_before.ink).astype(np.float64)) / 2,
+            grown(changing)[motion.here],
+        )  # fmt: skip
 
     def metrics(self, picture: np.ndarray, before: np.ndarray, line: Drawn, line_before: Drawn) -> dict[str, Sampled]:
         """Metrics of a method over the step.
 
         Args:
             picture, before: (3, y, x) display-encoded, windows of this and of the previous frame.
-            line, line_before: its line where the true line of each frame is asked for.
+            line, line_before: its line as each frame's true line asks for it.
         """
         now, then = line.there[self.now], line_before.there[self.before]
         change = np.abs(line.width[self.now] - line_before.width[self.before])
         # A line that drifts across the tolerance has moved, and does not flicker.
         toggled = (now & line_before.gone[self.before]) | (then & line.gone[self.now])
+        boiling = self.motion.toggled(line.ink, line_before.ink) & ~self.changing
         ever, both = now | then, now & then
         return {
             "warp_ratio": Sampled(self.motion.here, self.motion.warp_error(picture, before), self.warp_error),
             "flicker": Sampled(self._pixels(np.ones_like(ever)), toggled),
             "flicker_drawn": Sampled(self._pixels(ever), toggled[ever]),
+            "contour_instability": Sampled(self.motion.here, boiling, self.inked),
             "width_change": Sampled(self._pixels(both), change[both]),
             "width_ratio": Sampled(self._pixels(both), change[both], self.width_change[both]),
         }

@@ -44,7 +44,8 @@ def of(table: pd.DataFrame, method: str, region: str) -> pd.Series:
 PERFECT = {
     "st_lpips": 0, "flip": 0, "ciede2000": 0, "psnr": np.inf, "ssim": 1, "silhouette_iou": 1, "sharpness": 1,
     "contour_f1": 1, "contour_recall": 1, "contour_precision": 1, "stray_ink": 0, "interior_ink": 0, "ghost_ink": 0,
-    "width_change": 0, "flicker": 0, "flicker_drawn": 0, "layer_f1": 1, "layer_recall": 1, "layer_precision": 1,
+    "width_change": 0, "flicker": 0, "flicker_drawn": 0, "contour_instability": 0, "layer_f1": 1, "layer_recall": 1,
+    "layer_precision": 1,
 }  # fmt: skip
 
 
@@ -53,7 +54,9 @@ def test_the_truth_scores_best_possible(table, region: str):
     scores = of(table, "truth", region)
     assert list(scores.index) == list(METRICS)
     # What was hidden a frame ago has no past, nor a far side here; and nothing moves: no change to divide by.
-    lacking = ("flicker", "flicker_drawn", "width_change", "ghost_ink") if region == "revealed" else ()
+    lacking = (
+        ("flicker", "flicker_drawn", "contour_instability", "width_change", "ghost_ink") if region == "revealed" else ()
+    )
     exact = {name: value for name, value in PERFECT.items() if name not in lacking}
     assert scores[list(exact)].to_dict() == pytest.approx(exact)
     assert scores[[*lacking, "width_ratio", "warp_ratio"]].isna().all()
@@ -66,7 +69,7 @@ def test_a_method_without_a_line_fails_and_is_no_match(table):
     assert scores["contour_recall"] == scores["contour_f1"] == 0
     assert np.isnan(scores["contour_precision"])
     assert np.isnan(scores["offset"])
-    assert scores["flicker"] == 0  # never drawn, so never toggling
+    assert scores["flicker"] == scores["contour_instability"] == 0  # never drawn, so never toggling
     assert np.isnan(scores["flicker_drawn"])
     assert not {"layer_f1", "layer_recall", "layer_precision"} & set(scores.index)
     assert scores["ciede2000"] > 1
