@@ -19,7 +19,7 @@ class Benchmark(dg.Config):
 
     quick: bool = False
     equal_time: bool = False
-    plateau: bool = False
+    plateau: int = 0
     methods: list[str] = Field([])
     sequences: list[str] = Field([])
     seeds: int | None = None

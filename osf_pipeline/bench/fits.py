@@ -76,13 +76,9 @@ class KeptFit:
 
 
 def settings(method: Any, without: Collection[str] = ()) -> dict[str, Any]:
-    """What tells a method from others; attributes may be passed over, those of a method within it too."""
-
-    def plain(value: Any) -> Any:
-        return settings(value, without) if is_dataclass(value) else str(value)
-
+    """What tells a method from others; attributes may be passed over."""
     own = {key: value for key, value in vars(method).items() if key not in without}
-    found = json.loads(json.dumps(own, default=plain))
+    found = json.loads(json.dumps(own, default=str))
     return {"class": f"{type(method).__module__}:{type(method).__qualname__}", "settings": found}
 
 

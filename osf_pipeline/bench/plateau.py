@@ -1,7 +1,7 @@
 """The comparison with a baseline that more steps no longer help, so that nobody is beaten for want of them.
 
-Belongs here: on what, against whom, and what it took. Does not: when a method has reached its plateau
-(`methods.plateau`).
+Belongs here: on what, against whom, when a method has reached its plateau, and what it took. Does not: the method
+(`methods.painted`), learning and keeping one fit (`fits`).
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from osf_pipeline.bench.methods.painted import TwoStage
-from osf_pipeline.bench.methods.plateau import ToPlateau
+from osf_pipeline.bench.fits import KeptFit, Style
+from osf_pipeline.bench.method import Budget
+from osf_pipeline.bench.methods.painted import TwoStage, held_out_loss
 from osf_pipeline.bench.ours import Ours
 from osf_pipeline.bench.report import grid, number
 from osf_pipeline.bench.request import BenchRequest, Comparison
@@ -22,15 +23,19 @@ from osf_pipeline.layout import Layout
 
 SIZE = 256
 """Width and height of the frames."""
-METHOD = ToPlateau(TwoStage())
+GAIN = 0.01
+"""Share of the held-out loss that a round must save to be followed by another."""
+ROUNDS = 6
+"""At most."""
+METHOD = TwoStage("two-stage, to its plateau", f"{TwoStage.meaning}; steps doubled until they buy nothing")
 COMPARISON: Comparison = "to the plateau"
 
 
 def plateau(
     layout: Layout, request: BenchRequest, cache: Cache, execution: Execution, progress: Progress | None = None
 ) -> Trial:
-    """Ours and the two-stage method after the request's steps, and the latter at its plateau: on the generated set at
-    256x256, with the first seed alone, since rounds of twice as many steps each take long.
+    """Ours and the two-stage method after the request's steps, and the latter at its plateau: on the first sequences of
+    the generated set at 256x256, with the first seed alone.
 
     Raises:
         RequestError: without generated sequences.
@@ -38,14 +43,47 @@ def plateau(
     """
     if request.generated is None:
         raise RequestError("a comparison at the plateau needs generated sequences", fix="Ask for some.")
-    layout, wanted = at_size(layout, request.generated, SIZE, SIZE)
+    place, wanted = at_size(layout, request.generated, SIZE, SIZE)
+    if place != layout:  # else the whole set is there already
+        wanted = wanted.model_copy(update={"sequences": min(request.plateau, wanted.sequences)})
     sequences = [
         replace(sequence, group=f"{sequence.group}-{SIZE}x{SIZE}")
-        for sequence in generated(layout, wanted, execution, progress)
+        for sequence in generated(place, wanted, execution, progress)[: request.plateau]
     ]
-    styles = styles_of(layout, sequences)
-    runs = learn_all(cache, [Ours(), TwoStage(), METHOD], styles, request.budgets()[:1], progress)
+    styles = styles_of(place, sequences)
+    (budget, *_) = request.budgets()
+    runs = learn_all(cache, [Ours(), TwoStage()], styles, [budget], progress)
+    settled = {name: to_plateau(cache, style, budget, progress) for name, style in styles.items()}
+    runs.append(Run(COMPARISON, METHOD, budget.seed, settled))
     return Trial(sequences, styles, [replace(run, comparison=COMPARISON) for run in runs])
+
+
+def to_plateau(cache: Cache, style: Style, budget: Budget, progress: Progress | None = None) -> KeptFit:
+    """The best of rounds with twice the steps each, the first with the budget's, until one saves less than `GAIN` of
+    the held-out loss. Every round starts anew, so that each ends with its learning rate run down, and is kept: a killed
+    run goes on with the round it was in.
+
+    Returns:
+        The round of lowest held-out loss, with the seconds of all; its facts also tell `spent`, the steps of all, and
+        `plateau`, whether the rounds were enough.
+    """
+    rounds: list[KeptFit] = []
+    reached = False
+    while not reached and len(rounds) < ROUNDS:
+        longer = replace(budget, steps=budget.steps << len(rounds))
+        (run,) = learn_all(cache, [METHOD], {style.name: style}, [longer], progress)
+        found = run.fits[style.name]
+        losses = [held_out_loss(earlier.fit) for earlier in rounds]
+        reached = bool(losses) and held_out_loss(found.fit) > (1 - GAIN) * min(losses)
+        rounds.append(found)
+    best = min(rounds, key=lambda found: held_out_loss(found.fit))
+    facts = {"plateau": reached, "spent": sum(found.fit.facts["steps"] for found in rounds)}
+    return replace(
+        best,
+        fit=replace(best.fit, facts={**best.fit.facts, **facts}),
+        seconds=sum(found.seconds for found in rounds),
+        reused=all(found.reused for found in rounds),
+    )
 
 
 def spent(runs: Sequence[Run]) -> str:

@@ -27,7 +27,8 @@ class BenchRequest(Strict):
         generated: the generated set; None leaves it out.
         folders: folders of sequences to be measured beside it.
         equal_time: compare at equal wall time of learning as well: every method gets the seconds that ours took.
-        plateau: compare at 256x256 with the two-stage method after as many steps as help it, too.
+        plateau: on so many of the generated sequences, compare at 256x256 with the two-stage method after as many
+            steps as help it, too; 0 leaves that comparison out.
         perceptual_frames: at most so many frames of each sequence, spread over it, whose ST-LPIPS is measured.
         cost_size: side of the frame whose time and memory are measured.
         threads: of learning and drawing.
@@ -40,7 +41,7 @@ class BenchRequest(Strict):
     generated: GenerateRequest | None = GenerateRequest(split="test", sequences=24, characters=12)
     folders: tuple[str, ...] = ()
     equal_time: bool = False
-    plateau: bool = False
+    plateau: int = Field(0, ge=0)
     perceptual_frames: int = Field(24, ge=1)
     cost_size: int = Field(512, ge=64)
     threads: int = Field(2, ge=1)

@@ -60,9 +60,13 @@ def occlusion(
         bool, typer.Option("--equal-time", help="Compare at equal wall time of learning as well.")
     ] = False,
     plateau: Annotated[
-        bool,
-        typer.Option("--plateau", help="Compare at 256x256 with two-stage after as many steps as help it, too: hours."),
-    ] = False,
+        int,
+        typer.Option(
+            min=0,
+            metavar="SEQUENCES",
+            help="Compare at 256x256, on so many sequences, with two-stage after as many steps as help it, too.",
+        ),
+    ] = 0,
     publish: Annotated[
         Path | None, typer.Option(help="Folder of documents to write the tables and pictures to, too.")
     ] = None,

@@ -14,8 +14,6 @@ from typer.testing import CliRunner
 from osf_pipeline.bench import ablation, plateau, runs, stage
 from osf_pipeline.bench.cost import Cost
 from osf_pipeline.bench.methods import learning, painted
-from osf_pipeline.bench.methods.painted import TwoStage
-from osf_pipeline.bench.methods.plateau import ToPlateau
 from osf_pipeline.cli.main import app
 
 pytestmark = pytest.mark.integration
@@ -125,12 +123,11 @@ def test_a_plateau_is_compared_beside_equal_steps(options: list[str], monkeypatc
     for module in (learning, painted):
         monkeypatch.setattr(module, "RECIPE", small)
     monkeypatch.setattr(plateau, "SIZE", 64)
-    monkeypatch.setattr(plateau, "METHOD", ToPlateau(TwoStage(), rounds=2))
-    monkeypatch.setattr(stage, "AT_PLATEAU", plateau.METHOD)
+    monkeypatch.setattr(plateau, "ROUNDS", 2)
     root, threads = options[-2:], options[options.index("--threads") :][:2]
     asked = [
-        "bench", "occlusion", "--quick", "--plateau", "--count", "1", "--characters", "1", "--frames", "2", "--size",
-        "64", "--steps", "2", "--methods", "raw-render", *threads, *root,
+        "bench", "occlusion", "--quick", "--plateau", "1", "--count", "2", "--characters", "1", "--frames", "2",
+        "--size", "64", "--steps", "2", "--methods", "raw-render", *threads, *root,
     ]  # fmt: skip
     figures, line = bench(asked)
     assert set(figures) == {"ours", "raw render"}

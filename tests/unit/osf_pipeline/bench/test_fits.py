@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from osf_pipeline.bench.fits import AFTERWARDS, Style, learn, settings
+from osf_pipeline.bench.fits import Style, learn
 from osf_pipeline.bench.method import Budget
-from osf_pipeline.bench.methods.painted import SingleRun, TwoStage
-from osf_pipeline.bench.methods.plateau import ToPlateau
 from osf_pipeline.bench.methods.untrained import RawRender
 
 
@@ -40,16 +38,6 @@ def test_settings_count_and_names_do_not(folder, style, number):
     learn(folder, style, number(), Budget(5))
     assert learn(folder, style, number(name="other", meaning="the same"), Budget(5)).reused
     assert not learn(folder, style, number(scale=3), Budget(5)).reused
-
-
-def test_a_method_within_another_counts_as_the_other_does():
-    def told(method):
-        return settings(ToPlateau(method), AFTERWARDS)
-
-    assert told(TwoStage()) == told(TwoStage(meaning="otherwise put"))
-    assert told(TwoStage()) != told(SingleRun("single run", ""))
-    assert settings(ToPlateau(TwoStage())) != settings(ToPlateau(TwoStage(meaning="otherwise put")))
-    assert settings(ToPlateau(TwoStage(), gain=0.1), AFTERWARDS) != told(TwoStage())
 
 
 def test_what_the_exemplars_hold_counts(folder, style, number):

@@ -11,7 +11,6 @@ from osf_pipeline.bench.methods import learning
 from osf_pipeline.bench.methods.edges import RestBox
 from osf_pipeline.bench.methods.learning import Cutter, Lesson, Picture, keyframe, learn, overlaid, with_edges
 from osf_pipeline.bench.methods.painted import EDGES, SingleRun, TwoStage
-from osf_pipeline.bench.methods.plateau import ToPlateau
 from osf_pipeline.bench.methods.registry import methods
 from osf_pipeline.training.exemplar import prepare
 from osf_pipeline.training.patches import seeded
@@ -187,20 +186,3 @@ def test_work_is_that_of_every_network(two_stage):
     assert one == pytest.approx(16.5e9, rel=0.05)
     assert TwoStage().macs(Fit(facts={**fit.facts, "held_out": [{}, {}]}), 512, 512) == 2 * one
     assert SINGLE.macs(fit, 510, 509) == one
-
-
-def test_a_plateau_is_where_doubling_the_steps_buys_nothing(drawn):
-    class Told:
-        name, meaning, asked = "told", "", []
-
-        def fit(self, exemplars, budget, log=None):
-            self.asked.append(budget.steps)
-            loss = {100: 1.0, 200: 0.8, 400: 0.795}[budget.steps]
-            return Fit(facts={"steps": budget.steps, "held_out": [{"1": loss}]})
-
-    fit = ToPlateau(Told()).fit([drawn], Budget(100, seconds=1))
-    assert Told.asked == [100, 200, 400]
-    assert fit.facts["held_out"] == [{"1": 0.795}]
-    assert (fit.facts["plateau"], fit.facts["spent"]) == (True, 700)
-    assert not ToPlateau(Told(), rounds=2).fit([drawn], Budget(100)).facts["plateau"]
-    assert ToPlateau(TwoStage()).name == "two-stage, to its plateau"
