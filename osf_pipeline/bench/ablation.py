@@ -42,7 +42,7 @@ from osf_pipeline.stylize.stage import ALL, nearest_object
 from osf_pipeline.training.exemplar import NEEDED, ExemplarData, exemplar_from_arrays
 
 KIND = "ablation"
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 RECORD, REPORT = "summary.json", "ablation.md"
 Part = Literal["revealed", "contour", "rest_z", "compositing", "confidence", "strokes", "network"]
 Sweep = Literal["strength", "resolution", "keyframes"]

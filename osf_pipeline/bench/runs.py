@@ -26,7 +26,9 @@ from osf_pipeline.layout import Layout, join
 
 FOLDER = "benchmark"
 MORE = 10
-RESULT = ["comparison", "set", "sequence", "method", "seed", "region", "metric", "value", "frames", "pixels"]
+RESULT = [
+    "comparison", "set", "sequence", "character", "method", "seed", "region", "metric", "value", "frames", "pixels",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -154,8 +156,8 @@ def measure_all(cache: Cache, trial: Trial, perceptual_frames: int, progress: Pr
             )  # fmt: skip
         for run in trial.runs:
             table, _ = tables(cache, sequence, run, perceptual_frames)
-            named = {"comparison": run.comparison, "set": sequence.group, "sequence": sequence.shot}
-            rows.append(table.assign(**named, method=run.method.name, seed=run.seed))
+            shown = {"set": sequence.group, "sequence": sequence.shot, "character": sequence.character}
+            rows.append(table.assign(comparison=run.comparison, **shown, method=run.method.name, seed=run.seed))
     return pd.concat(rows, ignore_index=True)[RESULT]
 
 

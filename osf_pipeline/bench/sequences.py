@@ -58,6 +58,11 @@ class BenchSequence:
     gbuffer: Version
     guidance: Version
 
+    @property
+    def character(self) -> str:
+        """Who plays: the style of the first object. Sequences of one character are alike."""
+        return self.styles[next(iter(self.styles))]
+
 
 def generated(
     layout: Layout, request: GenerateRequest, execution: Execution, progress: Progress | None = None

@@ -49,7 +49,7 @@ from osf_pipeline.store.files import names, read_json, take, write_bytes, write_
 from osf_pipeline.store.identity import identity
 
 KIND = "benchmark"
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 """Raised when equal measurements make another report."""
 RECORD, REPORT, RESULTS, SUMMARY, WORST = "summary.json", "benchmark.md", "results.csv", "summary.csv", "worst.png"
 PICTURES = "images/benchmark"

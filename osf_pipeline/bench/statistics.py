@@ -2,15 +2,16 @@
 
 Belongs here: the bootstrap. Does not: single measurements (`measure`), tables for people (`report`).
 
-A value belongs to a sequence and a seed. Sequences are drawn by chance and so is the seed of a fit, which all sequences
-share: one bootstrap sample draws sequences with replacement and, once for all of them, seeds with replacement; both
-methods of a pair see the same draw. Intervals are percentiles (Efron and Tibshirani 1993, "An Introduction to the
-Bootstrap", chapter 13).
+A value belongs to a sequence and a seed. A character plays in several sequences, which are therefore alike, and all
+sequences share the seed of a fit: one bootstrap sample draws characters with replacement, for each of them as many of
+its sequences as it has, with replacement, and, once for all, seeds with replacement; both methods of a pair see the
+same draw (Davison and Hinkley 1997, "Bootstrap Methods and their Application", section 3.8, hierarchical data).
+Intervals are percentiles (Efron and Tibshirani 1993, "An Introduction to the Bootstrap", chapter 13).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any, Literal
 
@@ -23,7 +24,8 @@ SAMPLES = 1000
 SEED = 20
 LEVEL = 95.0
 BY = ["comparison", "set", "method", "region", "metric"]
-CENTRES: dict[str, Callable[..., Any]] = {"median": np.median, "mean": np.mean}
+Centre = Literal["median", "mean"]
+CENTRES: tuple[Centre, ...] = ("median", "mean")
 
 
 def summarize(results: pd.DataFrame) -> pd.DataFrame:
@@ -31,19 +33,25 @@ def summarize(results: pd.DataFrame) -> pd.DataFrame:
 
     Columns: `median` and `mean` of the values over sequences and seeds, `difference_median` and `difference_mean` of
     the method's value less that of ours on the same sequence and seed, each with `_low` and `_high`, the ends of its
-    95 % interval; `sequences` and `seeds` that were counted. A sequence in which the metric is undefined with any seed
-    (no line drawn, no such contour) is left out of that row; differences are of the sequences that both define, and NaN
-    for ours itself and where ours was not run. Seeds are those that the method was run with in that comparison.
+    95 % interval; `sequences`, `characters` in them and `seeds` that were counted. A sequence in which the metric is
+    undefined with any seed (no line drawn, no such contour) is left out of that row; differences are of the sequences
+    that both define, and NaN for ours itself and where ours was not run. Seeds are those that the method was run with
+    in that comparison.
     """
     tables = dict(_matrices(results))
+    played = results.drop_duplicates("sequence").set_index("sequence")["character"]
     rows = []
     for key, values in tables.items():
         ours = tables.get((*key[:2], OURS, *key[3:]))
         apart = values.iloc[:0] if ours is None or key[2] == OURS else values - ours
-        counted = {"sequences": int(values.notna().all(axis=1).sum()), "seeds": values.shape[1]}
+        whole = values.dropna()
+        counted = {"sequences": len(whole), "characters": played[whole.index].nunique(), "seeds": values.shape[1]}
         rows.append(
-            {**dict(zip(BY, key, strict=True)), **_centred("", values), **counted, **_centred("difference_", apart)}
-        )
+            {
+                **dict(zip(BY, key, strict=True)), **_centred("", whole, played), **counted,
+                **_centred("difference_", apart.dropna(), played),
+            }
+        )  # fmt: skip
     return pd.DataFrame(rows)
 
 
@@ -57,32 +65,62 @@ def _matrices(results: pd.DataFrame) -> Iterator[tuple[tuple[str, ...], pd.DataF
         yield key, groups[key].droplevel(list(range(len(BY))))[seeds[key[:3]]]
 
 
-def _centred(prefix: str, values: pd.DataFrame) -> dict[str, float]:
-    kept = values.dropna().to_numpy(np.float64)
+def _centred(prefix: str, values: pd.DataFrame, played: pd.Series) -> dict[str, float]:
+    kept, characters = values.to_numpy(np.float64), played[values.index].to_numpy()
     found: dict[str, float] = {}
-    for name, centre in CENTRES.items():
-        low, high = interval(kept, centre)
-        found |= {f"{prefix}{name}": float(centre(kept)) if kept.size else np.nan}
+    for name in CENTRES:
+        low, high = interval(kept, characters, name)
+        found |= {f"{prefix}{name}": float(getattr(np, name)(kept)) if kept.size else np.nan}
         found |= {f"{prefix}{name}_low": low, f"{prefix}{name}_high": high}
     return found
 
 
-def interval(values: np.ndarray, centre: Callable[..., Any]) -> tuple[float, float]:
-    """Ends of the 95 % interval of a centre of (sequences, seeds) values; NaN where there are none."""
+def interval(values: np.ndarray, characters: Sequence[Any] | np.ndarray, centre: Centre) -> tuple[float, float]:
+    """Ends of the 95 % interval of a centre of (sequences, seeds) values; NaN where there are none.
+
+    Args:
+        characters: (sequences,) who plays.
+    """
     if not values.size:
         return np.nan, np.nan
-    drawn = centre(values[_draws(*values.shape)].reshape(SAMPLES, -1), axis=1)
+    clusters = np.unique(np.asarray(characters), return_inverse=True)[1]
+    drawn = _centres(values.ravel(), _draws(tuple(clusters.tolist()), values.shape[1]), centre)
     # The PSNR of equal pictures is infinite: nothing lies between two of them.
     between: Literal["linear", "nearest"] = "linear" if np.isfinite(drawn).all() else "nearest"
     low, high = np.percentile(drawn, [(100 - LEVEL) / 2, (100 + LEVEL) / 2], method=between)
     return float(low), float(high)
 
 
+def _centres(values: np.ndarray, times: np.ndarray, centre: Centre) -> np.ndarray:
+    """(SAMPLES,) centres of values of which each sample holds every one so many times, (SAMPLES, values)."""
+    if centre == "mean":
+        mean: np.ndarray = (np.where(times > 0, values, 0) * times).sum(1) / times.sum(1)
+        return mean
+    order = np.argsort(values)
+    up_to = times[:, order].cumsum(1)
+    total = up_to[:, -1:]
+    lower, upper = ((up_to > half).argmax(1) for half in ((total - 1) // 2, total // 2))
+    median: np.ndarray = (values[order][lower] + values[order][upper]) / 2
+    return median
+
+
 @cache
-def _draws(sequences: int, seeds: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of the bootstrap samples: (SAMPLES, sequences, 1) and (SAMPLES, 1, seeds)."""
+def _draws(clusters: tuple[int, ...], seeds: int) -> np.ndarray:
+    """(SAMPLES, sequences · seeds) how often each bootstrap sample holds the value of a sequence and a seed.
+
+    Args:
+        clusters: of each sequence the number of its character, 0 and up.
+    """
     rng = np.random.default_rng(SEED)
-    return (
-        rng.integers(sequences, size=(SAMPLES, sequences, 1)),
-        rng.integers(seeds, size=(SAMPLES, 1, seeds)),
-    )
+    of_seed = _drawn(rng, np.full(SAMPLES, seeds), seeds)
+    place, sizes = np.array(clusters), np.bincount(clusters)
+    of_character = _drawn(rng, np.full(SAMPLES, len(sizes)), len(sizes))
+    of_sequence = np.empty((SAMPLES, len(place)), np.int64)
+    for character, size in enumerate(sizes):
+        of_sequence[:, place == character] = _drawn(rng, size * of_character[:, character], size)
+    return (of_sequence[:, :, None] * of_seed[:, None]).reshape(SAMPLES, -1)
+
+
+def _drawn(rng: np.random.Generator, count: np.ndarray, among: int) -> np.ndarray:
+    """(SAMPLES, among) how often each thing comes up in so many draws with replacement."""
+    return rng.multinomial(count, np.full(among, 1 / among))
