@@ -125,7 +125,8 @@ def _train(
 
     from model.occlusion_net import OcclusionCard, save
     from osf_pipeline.occlusion.examples import FLOW, FLOW_VERSION
-    from osf_pipeline.occlusion.training import CHECKPOINT, calibrate, computing_on, train
+    from osf_pipeline.occlusion.training import calibrate, computing_on, train
+    from osf_pipeline.training.checkpoint import CHECKPOINT
 
     folder = Path(layout.home) / "training" / MODEL / training
     folder.mkdir(parents=True, exist_ok=True)

@@ -6,15 +6,12 @@ examples (`examples`), the registry (`stage`).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import safetensors
-import safetensors.torch
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -31,12 +28,12 @@ from model.occlusion_net import (
     reduction,
 )
 from model.trunk import channels_last
-from osf_pipeline.errors import InputDataError, RequestError
+from osf_pipeline.errors import InputDataError
 from osf_pipeline.execution import Progress
 from osf_pipeline.occlusion.examples import Example
 from osf_pipeline.occlusion.recipe import OcclusionRecipe
+from osf_pipeline.training import checkpoint
 
-CHECKPOINT = "checkpoint.safetensors"
 RARE = 20
 """Hidden pixels added to those of an example before the square root of their number says how often it is drawn."""
 
@@ -152,41 +149,29 @@ class OcclusionTraining:
         return loss.item()
 
     def save(self, path: Path) -> None:
-        """One file, replaced whole: tensors, and the rest as JSON in the header."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        """Keep all that `resume` needs."""
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         for index, slots in self.optimizer.state_dict()["state"].items():
             tensors |= {f"adam.{index}.{name}": value for name, value in slots.items()}
-        note = {"done": self.done, "recipe": self.recipe.model_dump(mode="json"), "history": self.history}
-        note["schedule"] = {k: v for k, v in self.schedule.state_dict().items() if not k.startswith("_anneal")}
-        data = safetensors.torch.save({k: v.contiguous() for k, v in tensors.items()}, {"state": json.dumps(note)})
-        partial = path.with_suffix(".partial")
-        partial.write_bytes(data)
-        partial.replace(path)
+        schedule = {k: v for k, v in self.schedule.state_dict().items() if not k.startswith("_anneal")}
+        checkpoint.save(path, self.recipe, tensors, {"done": self.done, "history": self.history, "schedule": schedule})
 
     def resume(self, path: Path) -> None:
         """
         Raises:
             RequestError: when the checkpoint belongs to another recipe.
         """
-        with safetensors.safe_open(path, "pt") as stored:
-            note = json.loads(stored.metadata()["state"])
-            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-        if note["recipe"] != self.recipe.model_dump(mode="json"):
-            raise RequestError(
-                "the checkpoint belongs to another recipe", file=str(path), fix="Remove it and train again."
-            )
-        self.model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
+        tensors, note = checkpoint.load(path, self.recipe)
+        self.model.load_state_dict(checkpoint.part(tensors, "model."))
         slots: dict[int, dict[str, Tensor]] = {}
         parameters = list(self.model.parameters())
-        for key, value in tensors.items():
-            if key.startswith("adam."):
-                _, index, name = key.split(".")
-                like = parameters[int(index)]
-                # In the parameter's own memory layout, so that a resumed step runs the same kernels.
-                slots.setdefault(int(index), {})[name] = (
-                    torch.empty_like(like).copy_(value) if value.shape == like.shape else value
-                )
+        for key, value in checkpoint.part(tensors, "adam.").items():
+            index, name = key.split(".")
+            like = parameters[int(index)]
+            # In the parameter's own memory layout, so that a resumed step runs the same kernels.
+            slots.setdefault(int(index), {})[name] = (
+                torch.empty_like(like).copy_(value) if value.shape == like.shape else value
+            )
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": slots})
         for group, rate in zip(self.optimizer.param_groups, note["schedule"]["_last_lr"], strict=True):
             group["lr"] = rate
@@ -217,8 +202,8 @@ def train(
         architecture = OcclusionArchitecture(recipe.width, recipe.blocks)
         patches = Patches(examples, recipe, architecture)
         state = OcclusionTraining(recipe, architecture)
-        if checkpoints is not None and (checkpoints / CHECKPOINT).exists():
-            state.resume(checkpoints / CHECKPOINT)
+        if checkpoints is not None and (checkpoints / checkpoint.CHECKPOINT).exists():
+            state.resume(checkpoints / checkpoint.CHECKPOINT)
         if on_step is not None:
             for past in state.history:
                 on_step(int(past["step"]), {"loss": past["loss"]})
@@ -230,7 +215,7 @@ def train(
             if progress is not None:
                 progress(state.done, recipe.steps, f"trained, loss {terms['loss']:.3f}")
             if checkpoints is not None and state.done % recipe.checkpoint == 0:
-                state.save(checkpoints / CHECKPOINT)
+                state.save(checkpoints / checkpoint.CHECKPOINT)
         return state.model.eval(), state.history
 
 

@@ -6,7 +6,6 @@ Belongs here: the order of things, held-out choice, early stop, exact resume. Do
 
 from __future__ import annotations
 
-import json
 import math
 import platform
 import time
@@ -16,10 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
-import safetensors
-import safetensors.torch
 import torch
 from torch import Tensor
 
@@ -32,14 +28,13 @@ from osf_pipeline.colorspaces.spaces import Space
 from osf_pipeline.errors import RequestError
 from osf_pipeline.execution import Progress
 from osf_pipeline.packaged import stlpips_state
+from osf_pipeline.training import checkpoint
 from osf_pipeline.training.exemplar import ExemplarData, PreparedExemplar, drawn_line, prepare, rest_box
 from osf_pipeline.training.extensions import loss
 from osf_pipeline.training.numerics import environment, numerics
 from osf_pipeline.training.patches import PatchPool
 from osf_pipeline.training.recipe import Device, TrainRecipe
 from osf_pipeline.training.views import region_metrics, sheet, views
-
-CHECKPOINT = "checkpoint.safetensors"
 
 OnStep = Callable[[int, dict[str, float]], None]
 OnSnapshot = Callable[[int, bytes], None]
@@ -118,9 +113,9 @@ def _train(
     keeper = _Keeper([batch.to(chosen.device) for batch in pool.held_out()], objective)
     watched, space = views(pool), exemplars[0].space
     history: list[dict[str, float]] = []
-    checkpoint = None if checkpoint_dir is None else checkpoint_dir / CHECKPOINT
-    if checkpoint is not None and checkpoint.exists():
-        history = _resume(checkpoint, recipe, state, keeper)
+    stored = None if checkpoint_dir is None else checkpoint_dir / checkpoint.CHECKPOINT
+    if stored is not None and stored.exists():
+        history = _resume(stored, recipe, state, keeper)
     if on_step is not None:
         for past in history:
             on_step(int(past["step"]), {name: value for name, value in past.items() if name != "step"})
@@ -144,8 +139,8 @@ def _train(
                 on_step(state.done, terms)
             if progress is not None:
                 progress(state.done, recipe.steps, pace.text(state.done, terms))
-            if checkpoint is not None and state.done % recipe.checkpoint == 0:
-                _save(checkpoint, recipe, state, keeper, history)
+            if stored is not None and state.done % recipe.checkpoint == 0:
+                _save(stored, recipe, state, keeper, history)
 
     model = Stylizer(state.model.architecture)
     model.load_state_dict(keeper.best)
@@ -251,30 +246,18 @@ def _mean(values: Iterable[Tensor]) -> float:
 def _save(
     path: Path, recipe: TrainRecipe, state: TrainingState, keeper: _Keeper, history: list[dict[str, float]]
 ) -> None:
-    """One file, replaced whole: tensors, and the rest as JSON in the header."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     tensors = state.tensors() | {f"best.{k}": v for k, v in keeper.best.items()}
     note = {
         "done": state.done,
-        "recipe": recipe.model_dump(mode="json"),
         "numerics": repr(state.numerics),
         "scores": list(keeper.scores.items()),
         "history": history,
     }
-    data = safetensors.torch.save({k: v.cpu().contiguous() for k, v in tensors.items()}, {"state": json.dumps(note)})
-    partial = path.with_suffix(".partial")
-    partial.write_bytes(data)
-    partial.replace(path)
+    checkpoint.save(path, recipe, tensors, note)
 
 
 def _resume(path: Path, recipe: TrainRecipe, state: TrainingState, keeper: _Keeper) -> list[dict[str, float]]:
-    with safetensors.safe_open(path, "pt") as stored:
-        note: dict[str, Any] = json.loads(stored.metadata()["state"])
-        tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-    if note["recipe"] != recipe.model_dump(mode="json"):
-        raise RequestError(
-            "the checkpoint belongs to another recipe", file=str(path), fix="Remove it, or train into another folder."
-        )
+    tensors, note = checkpoint.load(path, recipe)
     if note["numerics"] != repr(state.numerics):
         raise RequestError(
             "the checkpoint was made on another device or in another precision", file=str(path),
@@ -287,9 +270,9 @@ def _resume(path: Path, recipe: TrainRecipe, state: TrainingState, keeper: _Keep
             "the checkpoint belongs to other drawings", file=str(path), fix="Remove it, or train into another folder."
         )
     state.restore(tensors, note["done"])
-    keeper.best = {k.removeprefix("best."): v for k, v in tensors.items() if k.startswith("best.")}
+    keeper.best = checkpoint.part(tensors, "best.")
     keeper.scores = dict(note["scores"])
-    return note["history"]
+    return list(note["history"])
 
 
 def _card(

@@ -125,9 +125,10 @@ def _train(
     """Train, log and register; `ids` are those of the training and of what it learns from."""
     from model.weights import save
     from osf_pipeline.tracking.tracker import model_name
+    from osf_pipeline.training.checkpoint import CHECKPOINT
     from osf_pipeline.training.curves import plot, table
     from osf_pipeline.training.exemplar import load_exemplars
-    from osf_pipeline.training.loop import CHECKPOINT, train
+    from osf_pipeline.training.loop import train
     from osf_pipeline.training.numerics import environment, numerics
 
     training, dataset = ids

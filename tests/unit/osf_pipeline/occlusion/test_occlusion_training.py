@@ -10,7 +10,8 @@ from osf_pipeline.errors import InputDataError, RequestError
 from osf_pipeline.occlusion.examples import Example
 from osf_pipeline.occlusion.recipe import OcclusionRecipe
 from osf_pipeline.occlusion.scores import Scores, scored
-from osf_pipeline.occlusion.training import CHECKPOINT, Patches, calibrate, computing_on, train
+from osf_pipeline.occlusion.training import Patches, calibrate, computing_on, train
+from osf_pipeline.training.checkpoint import CHECKPOINT
 
 
 def example(number: int, size: int = 48) -> Example:

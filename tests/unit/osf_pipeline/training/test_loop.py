@@ -14,8 +14,9 @@ from model.stylizer import Line
 from model.training_step import Numerics
 from osf_pipeline.errors import RequestError
 from osf_pipeline.training import loop
+from osf_pipeline.training.checkpoint import CHECKPOINT
 from osf_pipeline.training.exemplar import drawn_line, exemplar_from_arrays, prepare
-from osf_pipeline.training.loop import CHECKPOINT, train
+from osf_pipeline.training.loop import train
 from osf_pipeline.training.patches import HELD_OUT, PatchPool
 from osf_pipeline.training.recipe import TrainRecipe
 
@@ -97,7 +98,7 @@ def test_interiors_stay_free_of_ink_where_limbs_cross(learnt):
 def test_an_interrupted_run_ends_as_an_uninterrupted_one(exemplars, whole, tmp_path):
     with pytest.raises(Stop):
         train(exemplars, TINY, checkpoint_dir=tmp_path, on_step=stop_at(13))
-    (tmp_path / CHECKPOINT).with_suffix(".partial").write_bytes(b"killed while writing")
+    (tmp_path / f".{CHECKPOINT}.{'0' * 32}").write_bytes(b"killed while writing")
     steps, taken = [], []
     resumed = train(
         exemplars,
