@@ -133,7 +133,7 @@ def test_a_plateau_is_compared_beside_equal_steps(options: list[str], monkeypatc
     assert set(figures) == {"ours", "raw render"}
     report = (Path(line.split()[-1]) / "benchmark.md").read_text()
     section = report[report.index("## To the plateau: test-0-64x64") :]
-    assert "Median over 1 sequences, 1 seeds" in section
+    assert "Median over 1 sequences of 1 characters, 1 seeds" in section
     spent = section[section.index("## Steps to the plateau: two-stage, to its plateau") :]
     steps, in_all = re.search(r"\| test-art\d+ \| (\d) \| (\d) \|", spent).groups()  # type: ignore[union-attr]
     assert int(steps) in {2, 4}
