@@ -112,6 +112,9 @@ def cluster(address: str | None) -> Iterator[None]:
         return
     chosen = address or os.environ.get("RAY_ADDRESS") or "local"
     logging.getLogger("ray.data").setLevel(logging.ERROR)
+    # Ray 2.60 stops its metrics exporter at the first shutdown of a process only. The exporter of a later session
+    # lives on and, awake while the process exits, touches what is destroyed by then: a crash after good work.
+    os.environ.setdefault("RAY_enable_open_telemetry", "0")
     _knock(chosen)
     settings: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     if chosen == "local":

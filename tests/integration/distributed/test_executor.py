@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +19,22 @@ from osf_pipeline.execution import Execution, executor, run_local
 
 pytestmark = pytest.mark.integration
 TWO = Execution("ray", workers=2, threads=1)
+# Ray and gRPC name the threads that they keep for good; a metrics exporter bears the name of its process.
+SESSIONS = """
+import time
+from pathlib import Path
+from osf_pipeline.distributed.executor import cluster
+
+def unnamed():
+    names = {task.name: (task / "comm").read_text() for task in Path("/proc/self/task").iterdir()}
+    return {task for task, name in names.items() if name == Path("/proc/self/comm").read_text()}
+
+before = unnamed()
+for _ in range(2):
+    with cluster(None):
+        time.sleep(5)  # by then a driver knows the metrics agent of its node
+print(len(unnamed() - before))
+"""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -89,6 +107,12 @@ def test_a_defect_is_no_user_error_and_shows_where_it_was_raised(tmp_path: Path)
         ray_executor(TWO)(WORKER, {"out": str(tmp_path), "defect": 0}, shards(2), lambda record: None)
     assert not isinstance(caught.value, OsfError)
     assert "ZeroDivisionError" in str(caught.value)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in /proc")
+def test_sessions_leave_no_thread_behind_that_could_outlive_the_process() -> None:
+    done = subprocess.run([sys.executable, "-c", SESSIONS], capture_output=True, text=True, check=False, timeout=300)
+    assert (done.returncode, done.stdout.strip()) == (0, "0"), done.stderr
 
 
 def test_no_shards_start_no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
