@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from osf_pipeline.bench.request import BenchRequest
-from osf_pipeline.bench.sequences import adopt, at_size, rest_box
+from osf_pipeline.bench.sequences import BenchSequence, adopt, at_size, rest_box
 from osf_pipeline.bench.stage import sequences_of
 from osf_pipeline.config import ShotConfig, StyleConfig, load_yaml
 from osf_pipeline.errors import RequestError
@@ -111,3 +111,8 @@ def test_the_box_behind_stored_rest_positions(shared_data, name, box):
     found = rest_box(str(shared_data / "renders" / name / "keyframe.exr"))
     assert found[0] == pytest.approx(box[0], abs=2e-4)
     assert found[1] == pytest.approx(box[1], abs=2e-4)
+
+
+@pytest.mark.parametrize(("styles", "character"), [({1: "fox", 2: "ant"}, "fox"), ({"*": "mine"}, "mine")])
+def test_a_sequence_is_the_first_characters(styles, character):
+    assert BenchSequence("s", "g", styles, {}, {}, None, None).character == character
