@@ -10,6 +10,7 @@ A contour lies between two neighbouring pixels and is marked on the nearer one, 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -26,6 +27,9 @@ CREASE_DEGREES = (20.0, 60.0)
 
 STEEPEST = 12.0
 """Largest slope (depth over width) by which a surface explains its own depth step; beyond, normals tell little."""
+
+CERTAIN = 1.5
+"""Depth gaps of a step that begins a contour; fainter steps only continue one."""
 
 DEPTH_SHARE, REST_SHARE = 0.012, 0.018
 """Depth gap and rest gap of the default rule, in sizes of the figure."""
@@ -72,12 +76,18 @@ def contours(
 ) -> Contours:
     """Contours by the rule of `crossings`, with distance, owner and creases.
 
+    With one threshold a step that hovers about it breaks into dashes that come and go. So there are two, as in Canny,
+    "A computational approach to edge detection", PAMI 8(6), 1986: a step of one gap carries a contour on, but some
+    place of each connected contour must be a silhouette or a step of `CERTAIN` gaps.
+
     Args:
         coverage_B1HW: 0..1, antialiased; places silhouettes within the pixel. Without it, as inner contours, they are
             placed by their neighbours alone.
     """
-    crossing = crossings(depth_B1HW, rest_B3HW, normal_B3HW, part_B1HW, object_B1HW, rule)
-    seed = without_specks(crossing.any(1, keepdim=True), rule.min_size)
+    surface = depth_B1HW, rest_B3HW, normal_B3HW, part_B1HW, object_B1HW
+    crossing = crossings(*surface, rule)
+    certain = crossings(*surface, replace(rule, depth_gap=CERTAIN * rule.depth_gap))
+    seed = without_specks(crossing.any(1, keepdim=True), rule.min_size, certain.any(1, keepdim=True))
     distance, side = measure(crossing & seed, depth_B1HW, rest_B3HW, object_B1HW, rule, coverage_B1HW)
     return Contours(distance, side, seed, creases(normal_B3HW, part_B1HW, object_B1HW))
 
@@ -173,8 +183,12 @@ def motion_contours(
     return Contours(distance, side, seed, torch.zeros_like(distance))
 
 
-def without_specks(marked_B1HW: Tensor, min_size: int) -> Tensor:
-    """The marks in 8-connected components of at least `min_size` pixels.
+def without_specks(marked_B1HW: Tensor, min_size: int, certain_B1HW: Tensor | None = None) -> Tensor:
+    """The marks in 8-connected components of at least `min_size` pixels, one of them certain.
+
+    Args:
+        marked_B1HW: bool.
+        certain_B1HW: bool; None where all marks are.
 
     Labels of the marked pixels sink to the smallest of their component: each round takes the neighbours' smallest label
     and then that label's own, so a round doubles the reach.
@@ -199,9 +213,13 @@ def without_specks(marked_B1HW: Tensor, min_size: int) -> Tensor:
         if torch.equal(sunk, label):
             break
         label = sunk
-    large = label.bincount(minlength=1)[label] >= min_size if len(label) else label.bool()
+    good = label.bincount(minlength=len(label)) >= min_size
+    if certain_B1HW is not None:
+        sure = torch.zeros_like(good)
+        sure[label[certain_B1HW.flatten()[where]]] = True
+        good &= sure
     kept = torch.zeros_like(marked_B1HW).flatten()
-    kept[where[large]] = True
+    kept[where[good[label]]] = True
     return kept.view_as(marked_B1HW)
 
 

@@ -51,7 +51,7 @@ class ContourRule:
 
     Attributes:
         pixel: scene units a pixel covers at the subject.
-        depth_gap: depth step that counts as one surface passing behind another.
+        depth_gap: depth step that counts as one surface passing behind another, where a contour is carried on.
         rest_gap: distance in the rest pose that two neighbours on one surface never have.
         min_size: connected contour pixels below this number are specks and are dropped.
         subject: depth at which `pixel` holds; a pixel covers more farther away. None where it holds everywhere.
@@ -62,7 +62,7 @@ class ContourRule:
     pixel: float
     depth_gap: float
     rest_gap: float
-    min_size: int = 4
+    min_size: int = 3
     subject: float | None = None
     contact: bool = False
 

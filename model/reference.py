@@ -152,8 +152,9 @@ def measure(
     return (distance * FINENESS).round().clamp(max=CONTOUR_RANGE * FINENESS) / FINENESS, side
 
 
-def without_specks(marked_HW: Tensor, min_size: int) -> Tensor:
-    """As `contours.without_specks`: flood every component and count it."""
+def without_specks(marked_HW: Tensor, min_size: int, certain_HW: Tensor | None = None) -> Tensor:
+    """As `contours.without_specks`: flood every component, count it and ask it for a certain mark."""
+    certain = marked_HW if certain_HW is None else certain_HW
     H, W = marked_HW.shape
     kept, left = torch.zeros_like(marked_HW), {(y, x) for y, x in product(range(H), range(W)) if marked_HW[y, x]}
     while left:
@@ -165,8 +166,9 @@ def without_specks(marked_HW: Tensor, min_size: int) -> Tensor:
                 if near in left:
                     left.remove(near)
                     front.append(near)
+        good = len(component) >= min_size and any(certain[pixel] for pixel in component)
         for pixel in component:
-            kept[pixel] = len(component) >= min_size
+            kept[pixel] = good
     return kept
 
 
