@@ -20,12 +20,6 @@ from torch import Tensor
 
 from model.color import over
 
-NOISE_CELL = 12
-"""Pixels between the knots of a corrupted guide's noise."""
-
-GAPS = 6
-"""In a corrupted guide."""
-
 
 @dataclass(frozen=True)
 class Sheet:
@@ -197,22 +191,6 @@ def stacked(front: Sheet, back: Sheet, gap: float) -> Sheet:
         depth=torch.where(ahead, depth, back.depth),
         **merged,
     )
-
-
-def corrupted(distance_B1HW: Tensor, generator: torch.Generator) -> Tensor:
-    """Contour distances as a poor guide tells them: off by smooth noise of up to a pixel, with gaps in the contour."""
-    draw = _Random(generator)
-    height, width = distance_B1HW.shape[2:]
-    knots = torch.rand(1, 1, height // NOISE_CELL + 2, width // NOISE_CELL + 2, generator=generator) - 0.5
-    noise = F.interpolate(knots, (height, width), mode="bilinear", align_corners=True)
-    found = (distance_B1HW + 2 * noise).clamp(min=0)
-    contour = (distance_B1HW[0, 0] < 1).nonzero()
-    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    for _ in range(min(GAPS, len(contour))):
-        row, column = contour[draw.below(len(contour))].tolist()
-        gap = (y - row) ** 2 + (x - column) ** 2 < draw.between(2, 6) ** 2
-        found = torch.where(gap, torch.inf, found)
-    return found
 
 
 class _Random:

@@ -4,7 +4,8 @@ An outline is unrolled into rows, one a pixel of its length; a row crosses the l
 frame takes rows by its rest position. Where the contour was the drawing's own outline, that is the very same stroke,
 row by row the one drawn nearest. Where it runs over a surface that the drawing shows from the front, rows from
 the outline hereabouts follow one another by a smooth field over the surface, so that the line goes on as the hand drew
-it, with its width, darkness and grain, without jumps, and glides over the surface as the contour does.
+it, with its width, darkness and grain, without jumps, and glides over the surface as the contour does. Along a contour
+of the frame, the line's breadth and the share of either change smoothly: chosen by each pixel alone, they are ragged.
 
 Belongs here: rows, and reading them along contours. Does not: finding the line in a drawing
 (`osf_pipeline.training.line`).
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -47,6 +49,12 @@ BLEND = 0.35
 SWING = 14.0
 WAVES = ((0.052, 0.036, 0.015), (-0.031, 0.080, 0.023), (0.011, -0.017, 0.052))
 """Amplitude in rows and wave vectors, radians a pixel, of the walk along rows."""
+
+WINDOW, PASSES = 2, 3
+"""Pixels around one on a contour with which it is smoothed along the contour, and how many times."""
+
+ONE_CONTOUR = 24.0
+"""Pixels of the drawing in the rest pose by which two neighbours on one contour lie apart at most."""
 
 FAINT, NARROWEST = 0.2, 0.5
 """Opacity below which a row says nothing of the line's breadth, and pixels that it has at least."""
@@ -83,6 +91,43 @@ class Stroke:
         along = F.interpolate(across.permute(2, 1, 0), count, mode="linear")
         row = torch.arange(count) * len(self.rest) // count
         return Stroke(along.permute(2, 1, 0).contiguous(), self.rest[row])
+
+
+class _Along(NamedTuple):
+    """What lies round E pixels on contours, along the contours.
+
+    Attributes:
+        other: (K, E) int64, ordinals of K neighbours of each; its own where there is none.
+        weight: (K, E) float, how much each counts; 0 where there is none.
+    """
+
+    other: Tensor
+    weight: Tensor
+
+    @classmethod
+    def of(cls, edge_B1HW: Tensor, place_E3: Tensor) -> _Along:
+        """Those within the window; `place_E3` are rest positions in pixels of the drawing."""
+        b, _, y, x = edge_B1HW.nonzero(as_tuple=True)
+        own = torch.arange(len(b), device=b.device)
+        ordinal = torch.full_like(edge_B1HW[:, 0], -1, dtype=torch.long)
+        ordinal[b, y, x] = own
+        ordinal = F.pad(ordinal, (WINDOW,) * 4, value=-1)
+        span = range(2 * WINDOW + 1)
+        other = torch.stack([ordinal[b, y + dy, x + dx] for dy in span for dx in span])
+        there, other = other >= 0, torch.where(other < 0, own, other)
+        apart = (place_E3[other] - place_E3).square().sum(2).sqrt()
+        return cls(other, (1 - apart / ONE_CONTOUR).clamp(min=0) * there)
+
+    def smoothed(self, values_E: Tensor) -> Tensor:
+        """(E,) weighted means, `PASSES` times over."""
+        for _ in range(PASSES):
+            # One neighbour after another: the order of a sum's terms must not hang on how many pixels there are.
+            total, weights = torch.zeros_like(values_E), torch.zeros_like(values_E)
+            for other, weight in zip(self.other, self.weight, strict=True):
+                total += values_E[other] * weight
+                weights += weight
+            values_E = total / weights
+        return values_E
 
 
 class Strokes(nn.Module):
@@ -139,6 +184,10 @@ class Strokes(nn.Module):
 
     def radius(self, scale: float) -> int:
         """Pixels around a pixel that can change what is laid there, at most."""
+        return self._radius(scale) + PASSES * WINDOW
+
+    def _radius(self, scale: float) -> int:
+        """Pixels between a pixel and the edge whose rows it shows, at most."""
         return max(1, min(round(self.reach * scale), int(CONTOUR_RANGE) + NEAR_EDGE))
 
     def forward(self, distance_B1HW: Tensor, side_B1HW: Tensor, rest_B3HW: Tensor | None, scale: float = 1.0) -> Tensor:
@@ -155,10 +204,14 @@ class Strokes(nn.Module):
         near = ((distance_B1HW.flatten() < CONTOUR_RANGE) & (signed.abs() < self.reach)).nonzero().squeeze(1)
         rows = torch.full((len(near), 1), self.rows, device=near.device)
         shares = torch.ones(len(near), 1, device=near.device)
+        breadth = self.breadth[rows]
         edge = side_B1HW & (distance_B1HW < 1)
         if rest_B3HW is not None and self.rows and edge.any():
-            rows_E, shares_E = self._taken(rest_B3HW.permute(0, 2, 3, 1)[edge[:, 0]])
-            index = nearest(edge, self.radius(scale)).index.flatten()[near]
+            rest_E3 = rest_B3HW.permute(0, 2, 3, 1)[edge[:, 0]]
+            along = _Along.of(edge, rest_E3 / self.pixel)
+            rows_E, shares_E = self._taken(rest_E3, along)
+            breadth_E = along.smoothed((self.breadth[rows_E] * shares_E).sum(1))[:, None]
+            index = nearest(edge, self._radius(scale)).index.flatten()[near]
             index += near // (H * W) * (H * W)
             ordinal = (edge.flatten().cumsum(0) - 1)[index]
             # Out of reach of every edge the line is its mean.
@@ -166,9 +219,10 @@ class Strokes(nn.Module):
             mean = F.one_hot(torch.zeros_like(near), rows_E.shape[1])
             rows = torch.where(known, rows_E[ordinal], self.rows)
             shares = torch.where(known, shares_E[ordinal], mean.to(shares.dtype))
-        # Rows of different breadth are brought to one before they are mixed, or the line's inner edge would be soft.
-        breadth = self.breadth[rows]
-        stretch = breadth / (breadth * shares).sum(1, keepdim=True)
+            breadth = torch.where(known, breadth_E[ordinal], breadth)
+        # Rows are brought to one breadth before they are mixed, or the line's inner edge would be soft; and that
+        # changes smoothly along the contour, or it would be ragged.
+        stretch = self.breadth[rows] / breadth
         last, depth = self.values.shape[1] - 1, signed[near]
         mixed = torch.zeros(len(near), 4, device=near.device)
         for row, share, factor in zip(rows.unbind(1), shares.unbind(1), stretch.unbind(1), strict=True):
@@ -182,14 +236,16 @@ class Strokes(nn.Module):
         line[near] = mixed
         return line.view(B, H, W, 4).permute(0, 3, 1, 2)
 
-    def _taken(self, rest_N3: Tensor) -> tuple[Tensor, Tensor]:
+    def _taken(self, rest_N3: Tensor, along: _Along) -> tuple[Tensor, Tensor]:
         """(N, 1 + ANCHORS) rows that contour points take, and in which shares; these sum to 1."""
-        rows, shares = zip(*(self._taken_by(block) for block in rest_N3.split(_BLOCK)), strict=True)
-        return torch.cat(rows), torch.cat(shares)
+        blocks = zip(*(self._hereabouts(block) for block in rest_N3.split(_BLOCK)), strict=True)
+        away, row, walked, weight = (torch.cat(block) for block in blocks)
+        other = ((along.smoothed(away) - OWN) / (OTHER - OWN)).clamp(0, 1)[:, None]
+        return torch.cat([row[:, None], walked], 1), torch.cat([1 - other, other * weight], 1)
 
-    def _taken_by(self, rest_N3: Tensor) -> tuple[Tensor, Tensor]:
+    def _hereabouts(self, rest_N3: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(N,) distance to the nearest row, (N,) that row; (N, ANCHORS) rows that follow one another, their shares."""
         away, row = self._away(rest_N3, self.rest).min(1)
-        other = ((away - OWN) / (OTHER - OWN)).clamp(0, 1)[:, None]
         anchors = torch.arange(SPACING // 2, self.rows + SPACING // 2, SPACING, device=row.device)
         anchors = anchors.clamp(max=self.rows - 1)
         distance, order = self._away(rest_N3, self.rest[anchors]).sort(1)
@@ -197,10 +253,7 @@ class Strokes(nn.Module):
         weight = (1 - (distance - distance[:, :1]) / (BLEND * distance[:, :1] + SPACING / 4)).clamp(min=0)
         first, count = self.loop[anchors[order]].unbind(2)
         walked = first + (anchors[order] - first + self._walk(rest_N3)[:, None]) % count
-        return (
-            torch.cat([row[:, None], walked], 1),
-            torch.cat([1 - other, other * weight / weight.sum(1, keepdim=True)], 1),
-        )
+        return away, row, walked, weight / weight.sum(1, keepdim=True)
 
     def _away(self, rest_N3: Tensor, other_M3: Tensor) -> Tensor:
         """(N, M) pixels of the drawing. No matrix product: its last bit depends on the size of the block."""

@@ -19,7 +19,7 @@ from model.inputs import DRAWN_LINE, INK, INPUTS
 from model.strokes import Strokes
 from model.trunk import Trunk, receptive_radius
 
-NAME = "walked-strokes"
+NAME = "smoothed-strokes"
 """Of this kind of network on a card; it changes whenever equal weights would draw otherwise. A network of another kind
 has to be trained again."""
 

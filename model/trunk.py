@@ -52,7 +52,8 @@ class _Block(nn.Module):
 class Trunk(nn.Module):
     """Packed inputs to packed outputs of the same size.
 
-    Every output pixel depends only on inputs within `receptive_radius(blocks)`. The head starts at zero.
+    Every output pixel depends only on inputs within `receptive_radius(blocks)`. The head's kernel starts at zero: an
+    untrained network gives the same few numbers, its bias, everywhere.
 
     Args:
         inputs, outputs: channels.

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from osf_pipeline.tracking.tracker import ModelRef
 
 KIND = "stylized"
-STAGE_VERSION = 3
+STAGE_VERSION = 4
 ALL = "*"
 READ = ("color", "rest_position", "object_id")
 """G-buffers that are read where present."""

@@ -38,6 +38,9 @@ ink's opacity, and from which on it is sure."""
 STRONG = 0.05
 """Share of the strongest ink below which a place says nothing of the ink's colour."""
 
+PALE = 0.03
+"""Weight of bare paper against ink where the ink's colour is found."""
+
 STRETCH = 12
 """Pixels of length, to either side, over which a line keeps its breadth about: what sticks out is another stroke."""
 
@@ -113,16 +116,16 @@ def unrolled(sheet: Sheet, core: np.ndarray, profile: LineProfile) -> Iterator[S
         return
     surface = sheet.part[0, 0].numpy() > 0
     below, drawing = (image[0].numpy().astype(np.float64) for image in (sheet.color, sheet.target))
-    ink = _premultiplied(_ink(sheet, core))
-    paper = np.ones_like(ink)
-    opacity, sure = _projection(drawing, below, ink)
+    paper = np.ones_like(below)
     bare, _ = _projection(drawing, below, paper)
-    by_ink, by_paper = (
-        np.square(drawing - below - a * (top - below)).sum(0) for a, top in ((opacity, ink), (bare, paper))
-    )
-    is_bare = (by_paper < 0.5 * by_ink) & (bare > 0.1)
-    opacity = np.where(is_bare, bare, opacity)
-    color = np.where(is_bare, 1.0, srgb_encode(torch.from_numpy(ink[:3])).numpy())
+    change, by_paper = (_squared(drawing - layer) for layer in (below, below + bare * (paper - below)))
+    ink = _premultiplied(_ink(sheet, core, by_paper < 0.5 * change))
+    opacity, sure = _projection(drawing, below, ink)
+    left = drawing - below - opacity * (ink - below)
+    is_bare = (by_paper < 0.5 * _squared(left)) & (bare > 0.1)
+    # What the ink of hereabouts leaves unexplained is the ink's own colour here, as far as it covers.
+    own = srgb_encode(torch.from_numpy(ink + opacity * left)).numpy()
+    opacity, color = np.where(is_bare, bare, opacity), np.where(is_bare, 1.0, own[:3])
 
     reach = int(min(WIDEST, np.ceil(SWELL * max(profile.stop, -profile.start, 1) + 2)))
     distance = np.arange(-reach * FINE, reach * FINE + 1) / FINE
@@ -151,9 +154,14 @@ def unrolled(sheet: Sheet, core: np.ndarray, profile: LineProfile) -> Iterator[S
         yield Stroke(*(torch.from_numpy(np.ascontiguousarray(a, np.float32)) for a in (values, place)))
 
 
-def _ink(sheet: Sheet, core: np.ndarray) -> np.ndarray:
-    """(3, y, x) display-encoded straight colour of the ink hereabouts: faint and half-covered places hardly count."""
-    weight = core**4
+def _squared(layer: np.ndarray) -> np.ndarray:
+    return np.square(layer).sum(0)
+
+
+def _ink(sheet: Sheet, core: np.ndarray, pale: np.ndarray) -> np.ndarray:
+    """(3, y, x) display-encoded straight colour of the ink hereabouts: faint and half-covered places hardly count, and
+    neither do `pale` ones beside other ink, which are bare paper."""
+    weight = core**4 * np.where(pale, PALE, 1)
     drawn = srgb_encode(straight(sheet.target))[0].numpy() * weight
     total = ndimage.gaussian_filter(weight, INK_SPREAD, truncate=3)
     mean = np.stack([ndimage.gaussian_filter(plane, INK_SPREAD, truncate=3) for plane in drawn])

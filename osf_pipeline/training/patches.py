@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.compositing import Sheet, arrange, corrupted, shrunk
+from model.compositing import Sheet, arrange, shrunk
 from model.contours import Contours, contours
 from model.inputs import MARGIN, Guides, pack, rest_without
 from model.strokes import Strokes
@@ -120,11 +120,7 @@ class PatchPool:
             sheet = shrunk(sheet, factor)
         for augment in self._augmentations if stream == _COMPOSITES else ():
             sheet = augment(sheet, generator)
-        made = self.picture(sheet, exemplar, factor)
-        if torch.rand((), generator=generator).item() < self.recipe.corrupted and stream == _COMPOSITES:
-            distance = corrupted(made.contours.distance, generator)
-            made = replace(made, contours=made.contours._replace(distance=distance))
-        return made
+        return self.picture(sheet, exemplar, factor)
 
     def picture(self, sheet: Sheet, exemplar: PreparedExemplar, factor: float = 1.0) -> Picture:
         """A sheet made of an exemplar, with its contours by the exemplar's own rule.

@@ -24,7 +24,6 @@ class TrainRecipe(Strict):
         refresh: steps between two new composites.
         composites: share of the pool that are part-layer composites; the rest is the keyframe as it is.
         shrunk: share of the pool that shows the figure smaller, down to half its size.
-        corrupted: share of the pool whose contour guides are shifted and torn.
         rate: peak learning rate.
         sparsity, perceptual: weights of those loss terms; perceptual 0 leaves the feature network out.
         snapshot: steps between two held-out checks; the best snapshot is kept.
@@ -50,7 +49,6 @@ class TrainRecipe(Strict):
     refresh: int = Field(6, ge=1)
     composites: float = Field(0.7, ge=0, le=1)
     shrunk: float = Field(0.3, ge=0, le=1)
-    corrupted: float = Field(0.0, ge=0, le=1)
     rate: float = Field(2e-3, gt=0)
     sparsity: float = Field(0.02, ge=0)
     perceptual: float = Field(0.0, ge=0)

@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 import pytest
 import torch
 
-from model.compositing import Figure, Limb, Move, Sheet, arrange, corrupted, cut, moved, shrunk, stacked
+from model.compositing import Figure, Limb, Move, Sheet, arrange, cut, moved, shrunk, stacked
 
 SIZE = 64
 
@@ -122,15 +122,3 @@ def test_a_shrunk_sheet_shows_the_same_smaller():
     assert after.rest[0, :2, 12, 15].tolist() == [31, 25]  # a pixel of the large one
     assert after.color[0, 3].sum().item() == pytest.approx(before.color[0, 3].sum().item() / 4, rel=1e-3)
     assert after.depth[0, 0, 0, 0] == math.inf
-
-
-def test_a_corrupted_guide_is_shifted_by_up_to_a_pixel_and_torn():
-    distance = (torch.arange(SIZE).float() - 30).abs().expand(SIZE, SIZE)[None, None]
-    poor, same = (corrupted(distance, torch.Generator().manual_seed(3)) for _ in range(2))
-    assert poor.equal(same)
-    whole = poor.isfinite()
-    off = (poor - distance)[whole].abs()
-    assert 0.2 < off.max() <= 1
-    assert 0 < (~whole).float().mean() < 0.1
-    assert (distance[~whole] <= 6).all()
-    assert not (~whole)[0, 0].all(1).any()

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from model.outline import CONTOUR_RANGE
-from model.strokes import FINE, NOWHERE, Stroke, Strokes
+from model.strokes import FINE, NOWHERE, OTHER, OWN, PASSES, WINDOW, Stroke, Strokes
 
 REACH = 4
 
@@ -69,6 +69,43 @@ def test_lines_of_different_breadth_are_mixed_to_one_of_the_breadth_between():
     assert alpha[4] < 0.6
 
 
+def broadened(stroke: Stroke, rows: slice, stop: float) -> Stroke:
+    """The ink of these rows reaches from -1 to `stop`."""
+    distance = torch.arange(-REACH * FINE, REACH * FINE + 1) / FINE
+    stroke.values[rows, :, 3] = ((distance >= -1) & (distance <= stop)).float()
+    return stroke
+
+
+def test_the_breadth_of_a_line_changes_smoothly_along_it():
+    """Rows that are not neighbours in the drawing are in the frame: every other one is twice as broad."""
+    strokes = Strokes.of([broadened(ramp(), slice(0, None, 2), 4.0)], pixel=1.0)
+    ink = strokes(*field(), rest())[0, 3].sum(0)[6:-6]
+    assert strokes.breadth.unique().numel() > 1
+    assert ink.diff().abs().max() < 0.5
+    red = strokes(*field(), rest())[0, 0, REACH]
+    torch.testing.assert_close(red, torch.arange(40) / 40)  # the rows stay each its own
+
+
+def test_a_line_changes_its_breadth_at_once_where_another_contour_begins():
+    broad = broadened(ramp(rest_y=1000.0), slice(None), 4.0)
+    place = rest()
+    place[0, 1, :, 20:] = 1000
+    ink = Strokes.of([ramp(), broad], pixel=1.0)(*field(), place)[0, 3].sum(0)
+    assert ink[:20].eq(ink[0]).all()
+    assert ink[20:].eq(ink[39]).all()
+    assert ink[39] >= ink[0] + 1
+
+
+def test_the_drawings_own_stroke_gives_way_smoothly():
+    """Rest positions of contour pixels lie now nearer to the outline, now farther: the share of its rows does not."""
+    strokes = Strokes.of([ramp(400)], pixel=1.0)
+    place = rest(400)
+    middle = (OWN + OTHER) / 2
+    place[0, 1] = torch.tensor([middle - 2, middle + 2]).repeat(200)
+    steps = strokes(*field(width=400), place)[0, 0, REACH, 60:340].diff().abs() * 400
+    assert steps.max() < 12  # rows; the two are up to 70 apart
+
+
 def test_a_frame_of_twice_the_scale_gets_the_stroke_twice_as_broad():
     strokes = Strokes.of([ramp()], pixel=1.0)
     away = torch.arange(17).float() - 2 * REACH
@@ -115,16 +152,16 @@ def test_no_line_is_laid_where_no_contour_is_in_range():
 def test_nothing_farther_than_the_radius_changes_a_pixel(scale: float):
     torch.manual_seed(0)
     strokes = Strokes.of([ramp()], pixel=0.3)
-    away = torch.arange(60).float()[:, None].expand(60, 90) - 8  # a contour along the top
+    away = torch.arange(60).float()[:, None].expand(60, 110) - 8  # a contour along the top
     distance, side = away.abs().clamp(max=CONTOUR_RANGE)[None, None], (away >= 0)[None, None]
-    place = rest(90, 60) + torch.rand(1, 3, 60, 90)
+    place = rest(110, 60) + torch.rand(1, 3, 60, 110)
     whole = strokes(distance, side, place, scale)
     far = strokes.radius(scale)
-    assert far <= max(1, round(REACH * scale))
-    part = strokes(*(layer[..., 5:85] for layer in (distance, side, place)), scale)
+    assert far <= max(1, round(REACH * scale)) + PASSES * WINDOW
+    part = strokes(*(layer[..., 5:105] for layer in (distance, side, place)), scale)
     inner = part[..., far:-far]
     assert inner.any()
-    assert inner.equal(whole[..., 5 + far : 85 - far])
+    assert inner.equal(whole[..., 5 + far : 105 - far])
 
 
 def test_neither_batch_nor_block_changes_a_bit(monkeypatch: pytest.MonkeyPatch):

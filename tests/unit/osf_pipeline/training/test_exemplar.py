@@ -88,6 +88,26 @@ def test_ink_comes_from_the_drawn_line(keyframe):
     assert row[: contour - 2 * FINE, 3].max() < 0.05
 
 
+def test_ink_keeps_its_own_colour_along_the_line(keyframe):
+    """Where it covers, its colour is the drawing's, and no mean of hereabouts."""
+    buffers, drawing = keyframe
+    redder = (drawing[0] == np.float32(0.1)) & (np.arange(drawing.shape[2]) // 5 % 2 == 0)
+    drawing[:3, redder] = np.array([0.3, 0.05, 0.1], np.float32)[:, None]
+    stroke = drawn_line([prepare(exemplar_from_arrays(buffers, drawing))])
+    red = stroke.values[:-1, FINE * (stroke.reach + 2), 0]
+    assert red.quantile(0.1) < 0.15
+    assert red.quantile(0.9) > 0.25
+
+
+def test_bare_paper_beside_the_line_does_not_pale_its_ink(make_keyframe):
+    buffers, drawing = make_keyframe(ink=(0.5, 0.4, 0.25))
+    inside = ndimage.distance_transform_edt(drawing[3] > 0)
+    drawing[:3, (inside > 0) & (inside <= 3)] = 1
+    stroke = drawn_line([prepare(exemplar_from_arrays(buffers, drawing), trim_halo=False)])
+    red = stroke.values[:-1, FINE * (stroke.reach + 4), 0]
+    assert red.median() == pytest.approx(0.5, abs=0.05)
+
+
 def test_halo_is_painted_over_from_inside():
     target = torch.zeros(1, 4, 20, 20)
     target[:, 3, 4:16, 4:16] = 1

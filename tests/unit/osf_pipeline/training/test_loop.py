@@ -235,16 +235,6 @@ def test_patches_may_be_larger_than_the_figure(exemplars):
     assert (batch.weight[:, 0][beyond] == 1).all()
 
 
-def test_only_composites_that_are_trained_on_have_corrupted_guides(exemplars):
-    prepared = [prepare(exemplar) for exemplar in exemplars]
-    clean, poor = (
-        PatchPool(prepared, drawn_line(prepared), TINY.model_copy(update={"corrupted": share})) for share in (0.0, 1.0)
-    )
-    assert poor.compose(0).sheet.depth.equal(clean.compose(0).sheet.depth)
-    assert not poor.compose(0).contours.distance.equal(clean.compose(0).contours.distance)
-    assert poor.compose(0, HELD_OUT).contours.distance.equal(clean.compose(0, HELD_OUT).contours.distance)
-
-
 def test_the_best_snapshot_is_kept_not_the_last(whole):
     result = whole.result
     best = min(result.snapshots.values())
