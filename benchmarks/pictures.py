@@ -23,16 +23,14 @@ Captions hold what was measured on the very frame; the last line has all numbers
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 from common import finish
-from PIL import Image, ImageDraw, ImageFont
-from scipy import ndimage
+from looking import Numbers, Sheet, around, between, features, fringe, occlusion_band, stroke_width, window
 
 from osf_pipeline.bench.fits import Style, learn
 from osf_pipeline.bench.footage import StoredFootage
@@ -40,16 +38,13 @@ from osf_pipeline.bench.method import Budget
 from osf_pipeline.bench.methods.registry import methods
 from osf_pipeline.bench.sequences import BenchSequence, adopt
 from osf_pipeline.character.stage import build_from_drawing
-from osf_pipeline.color import display, encode_srgb, lab, to_uint8
+from osf_pipeline.color import display, encode_srgb, to_uint8
 from osf_pipeline.colorspaces.spaces import in_rec709
 from osf_pipeline.config import Camera
 from osf_pipeline.delivery.preview import encode_png, picture
 from osf_pipeline.drawing.skeleton import FILE as JOINTS
 from osf_pipeline.drawing.skeleton import write as write_joints
 from osf_pipeline.errors import InputDataError
-from osf_pipeline.evaluation.lines import trace
-from osf_pipeline.evaluation.regions import BAND
-from osf_pipeline.evaluation.sheets import contact_sheet
 from osf_pipeline.execution import Execution
 from osf_pipeline.generate.artwork import random_artwork
 from osf_pipeline.guidance.stage import guide_shot
@@ -60,7 +55,6 @@ from osf_pipeline.sample.original import write_original
 from osf_pipeline.scenes import Actor, CameraMove, SceneConfig, write_scene
 from osf_pipeline.store.files import take, write_bytes
 from osf_pipeline.store.version import Version, reopen
-from osf_pipeline.stylize.line import inner_share
 from osf_pipeline.stylize.stage import inputs, nearest_object, styles_of, stylize_shot
 from osf_pipeline.training.stage import train_style
 
@@ -69,12 +63,7 @@ ROBOT_SEED = 21
 """A drawing by code in crayon, as unlike the fox's brush as may be."""
 LOCKED = "locked"
 """The preset under which a line grows with its character."""
-LABEL, STRIP, INK = 12, 20, (51, 51, 51)
-"""Pixels of type and of the strip it stands on."""
 SHEET_BYTES = 600_000
-
-Window = tuple[slice, slice]
-Numbers = dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -107,11 +96,6 @@ class Film:
     def guides(self, at: int) -> dict[str, np.ndarray]:
         gbuffer = self.gbuffer.read(at, at + 1, ("color", "object_id"))
         return {n: v[0] for n, v in (gbuffer | self.guidance.read(at, at + 1, ("contour", "contour_side"))).items()}
-
-
-def occlusion_band(frame: Mapping[str, np.ndarray], stroke: float) -> np.ndarray:
-    """(y, x) bool: within `BAND` pixels of an inner contour, as the guides know it."""
-    return (inner_share(frame, stroke) > 0.5) & (frame["contour"][0] <= BAND)
 
 
 @dataclass(frozen=True)
@@ -173,86 +157,6 @@ def write_artwork(folder: str, seed: int) -> None:
     art = random_artwork(seed)
     write_joints(join(folder, JOINTS), art.skeleton, art.mask.shape)
     write_bytes(join(folder, "drawing.png"), encode_png(to_uint8(np.moveaxis(art.on_paper(seed), -1, 0))))
-
-
-@dataclass
-class Sheet:
-    """Captioned pictures of one size, row by row, and what was measured on them."""
-
-    columns: int
-    cells: list[np.ndarray] = field(default_factory=list)
-    numbers: Numbers = field(default_factory=dict)
-
-    def add(self, caption: str, pixels: np.ndarray, scale: int = 1) -> None:
-        """Args: pixels: (y, x, 3) uint8; scale: whole factor to enlarge by, so that every pixel stays one."""
-        large = pixels.repeat(scale, 0).repeat(scale, 1)
-        strip = Image.new("RGB", (large.shape[1], STRIP), "white")
-        font = ImageFont.truetype(Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), LABEL)  # it has a ×
-        ImageDraw.Draw(strip).text((strip.width / 2, STRIP / 2), caption, fill=INK, font=font, anchor="mm")
-        self.cells.append(np.concatenate([np.asarray(strip), large]))
-
-    def png(self) -> bytes:
-        return encode_png(contact_sheet(self.cells, self.columns))
-
-
-def window(where: np.ndarray, height: int, width: int) -> Window:
-    """The window of that size that holds most of a (y, x) mask, as far as the frame reaches.
-
-    Args:
-        where: bool.
-
-    Returns:
-        Rows and columns; all of a side that is no longer than asked for.
-    """
-    size = [min(asked, there) for asked, there in zip((height, width), where.shape, strict=True)]
-    total = np.pad(np.cumsum(np.cumsum(where.astype(np.int64), 0), 1), ((1, 0), (1, 0)))
-    held = total[size[0] :, size[1] :] - total[: -size[0], size[1] :]
-    held = held - total[size[0] :, : -size[1]] + total[: -size[0], : -size[1]]
-    # Of equally good places the middle one, so that what is shown stands in the middle.
-    rows, columns = np.nonzero(held == held.max())
-    top, left = int(np.median(rows)), int(np.median(columns))
-    return slice(top, top + size[0]), slice(left, left + size[1])
-
-
-def around(masks: Sequence[np.ndarray], margin: int = 10) -> Window:
-    """The box around all of some (y, x) masks."""
-    seen = np.any(masks, axis=0)
-    sides = [np.flatnonzero(seen.any(axis)) for axis in (1, 0)]
-    rows, columns = (slice(max(0, int(side[0]) - margin), int(side[-1]) + 1 + margin) for side in sides)
-    return rows, columns
-
-
-def stroke_width(frame: Mapping[str, np.ndarray]) -> float:
-    """Median breadth in pixels of the drawn line, between where it is half opaque."""
-    found = trace(frame["line"][3].astype(np.float32)).width
-    return float(np.median(found)) if len(found) else 0.0
-
-
-def features(frame: Mapping[str, np.ndarray], part: int, stroke: float) -> float:
-    """Share of a part, clear of every contour, that is much darker than most of it: what a face is drawn with."""
-    inside = (frame["part_id"][0] == part) & (frame["contour"][0] > 1.5 * stroke + 2)
-    if not inside.any():
-        return 0.0
-    light = lab(display(frame["beauty"]))[0][inside]
-    return float((light < np.median(light) - 15).mean())
-
-
-def fringe(layer: np.ndarray, grey: float) -> np.ndarray:
-    """(y, x) 8-bit steps by which soft pixels come out lighter than anything solid near them explains: left paper.
-
-    A soft pixel's own colour, its alpha divided out, is held below that of the lightest solid pixel within 3 pixels.
-
-    Args:
-        layer: (4, y, x) premultiplied linear; grey: linear.
-    """
-    alpha, ground = layer[3], float(encode_srgb(np.array(grey)))
-    own = np.divide(layer[:3], alpha, out=np.zeros_like(layer[:3]), where=alpha > 0)
-    solid = alpha >= 0.99
-    lightest = ndimage.maximum_filter(np.where(solid, own, -np.inf), (1, 7, 7))
-    known = (alpha > 0) & ~solid & np.isfinite(lightest).all(0)
-    held = layer.copy()
-    held[:3, known] = np.minimum(own, lightest)[:, known] * alpha[known]
-    return 255 * np.abs(display(layer, ground) - display(held, ground)).max(0)
 
 
 def aim(width: float, middle: float = 0.95, x: float = 0) -> CameraMove:
@@ -347,17 +251,6 @@ def pair(studio: Studio) -> Film:
         Actor(character=name, motion="cross_arms", position=place, first=0.25) for name, place in places.items()
     )
     return studio.shoot("pair", SceneConfig(actors=actors, frames="1001-1012", camera=aim(2.6)))
-
-
-def between(objects: np.ndarray) -> np.ndarray:
-    """(y, x) bool: one object's pixel beside another's."""
-    where = np.zeros(objects.shape, bool)
-    for a, b, here in (
-        (objects[1:], objects[:-1], where[1:]),
-        (objects[:, 1:], objects[:, :-1], where[:, 1:]),
-    ):
-        here |= (a != b) & (a > 0) & (b > 0)
-    return where
 
 
 def touching(studio: Studio) -> Sheet:
