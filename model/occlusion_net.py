@@ -4,8 +4,9 @@ Belongs here: what the network is given, its layers, loss and card. Does not: th
 (`occlusion`), flow (`flow`), training data and the loop (`osf_pipeline.occlusion`).
 
 The cues are the classical ones: colours that do not match after the flow (residual), or are nowhere near (absence);
-flows that do not lead back (forward-backward error); places no pixel of the other picture moves to (coverage, Wang et
-al. 2018); flow that tears or folds (divergence, shear). The network weighs them over a neighbourhood.
+another pixel that moves to the same place and matches it better (rival); flows that do not lead back (forward-backward
+error); places no pixel of the other picture moves to (coverage, Wang et al. 2018), or none that looks like them
+(claim); flow that tears or folds (divergence, shear). The network weighs them over a neighbourhood.
 """
 
 from __future__ import annotations
@@ -26,18 +27,17 @@ from model.warp import inconsistency, positions, warp
 from model.weights import LINEAR_REC709, read_card, restore, write
 
 FEATURES = (
-    "red", "green", "blue", "alpha",
-    "residual_red", "residual_green", "residual_blue", "residual_alpha",
-    "still_red", "still_green", "still_blue", "still_alpha",
-    "absent_near", "absent_far",
-    "inconsistency", "return_error", "coverage",
+    "luma", "alpha", "residual", "still", "absent_near", "absent_far", "rival",
+    "inconsistency", "return_error", "coverage", "claim",
     "step_x", "step_y", "divergence", "shear",
 )  # fmt: skip
-"""Input channels in order, all in -1..1. Colours are display-encoded, over white."""
+"""Input channels in order, all in -1..1. Colours are display-encoded, over white; of a difference of colours, the
+channel that differs most counts."""
 
 STEP_X, STEP_Y = FEATURES.index("step_x"), FEATURES.index("step_y")
-COLORS = tuple(FEATURES.index(f"{kind}red") for kind in ("", "residual_", "still_"))
-"""First of each three colour channels."""
+
+LUMA = (0.2126, 0.7152, 0.0722)
+"""Rec. 709 weights, here on display-encoded values."""
 
 HALF = 2.0
 """Pixels of forward-backward error, and of motion, at which a channel is half full."""
@@ -45,10 +45,16 @@ HALF = 2.0
 NEAR, FAR = 2, 6
 """Pixels around the place the flow leads to, and around a pixel's own place, in which its colour is looked for."""
 
-SIDE = 256
-"""Shorter side in pixels, about, of the pictures the network sees; larger ones are reduced by a whole factor."""
+LIKE = 0.2
+"""Difference of colours from which a match of two pixels counts for nothing."""
 
-FORMAT = 1
+PIXELS = 12_000
+"""Most pixels the network looks at; a larger view is reduced to as many."""
+
+MARGIN = 8
+"""Pixels of the picture around the box of all that is seen."""
+
+FORMAT = 2
 """Of the card."""
 
 DICE = 0.5
@@ -65,13 +71,13 @@ class OcclusionArchitecture:
     Attributes:
         width, blocks: as in `Trunk`.
         inputs: named input channels in order.
-        side: see `SIDE`.
+        pixels: see `PIXELS`.
     """
 
-    width: int = 8
+    width: int = 12
     blocks: int = 2
     inputs: tuple[str, ...] = FEATURES
-    side: int = SIDE
+    pixels: int = PIXELS
 
     def to_json(self) -> dict[str, Any]:
         return {"name": "occlusion", **asdict(self), "inputs": list(self.inputs)}
@@ -82,7 +88,7 @@ class OcclusionArchitecture:
         Raises:
             ValueError: for a network this version does not know.
         """
-        found = cls(data.get("width", 0), data.get("blocks", 0), tuple(data.get("inputs", ())), data.get("side", 0))
+        found = cls(data.get("width", 0), data.get("blocks", 0), tuple(data.get("inputs", ())), data.get("pixels", 0))
         if found.inputs != FEATURES or data != found.to_json():
             raise ValueError(f"unknown architecture {data}; this version builds 'occlusion' from {FEATURES}")
         return found
@@ -124,37 +130,73 @@ class OcclusionNet(Trunk):
         Returns:
             (B, 1, H, W) float32; 0 where `go` is not valid.
         """
-        H, W = here_B4HW.shape[2:]
-        factor = reduction(here_B4HW, self.architecture.side)
-        x = features(*reduced(here_B4HW, there_B4HW, go.step, back.step, factor))
-        logit = self(x.contiguous(memory_format=torch.channels_last))
-        if factor > 1:
-            logit = F.interpolate(logit, scale_factor=factor, mode="bilinear", align_corners=False)
-        return torch.where(go.valid, torch.sigmoid(logit[:, :, :H, :W]), 0.0)
+        answer = torch.zeros_like(go.valid, dtype=torch.float32)
+        for one in (slice(at, at + 1) for at in range(len(answer))):  # each picture has a view of its own
+            view = View.of(go.valid[one] | back.valid[one], self.architecture.pixels)
+            if view is None:
+                continue
+            x = features(*view.reduced(here_B4HW[one], there_B4HW[one], go.step[one], back.step[one]))
+            h, w = view.size
+            x = F.pad(x, (0, -w % STRIDE, 0, -h % STRIDE), mode="replicate")
+            logit = self(x.contiguous(memory_format=torch.channels_last))[:, :, :h, :w]
+            answer[one, :, view.rows, view.columns] = torch.sigmoid(view.enlarged(logit))
+        return torch.where(go.valid, answer, 0.0)
 
 
-def reduction(picture_BCHW: Tensor, side: int) -> int:
-    """Whole factor that brings a picture's shorter side nearest to `side` pixels; at least 1."""
-    return max(1, round(min(picture_BCHW.shape[2:]) / side))
+@dataclass(frozen=True)
+class View:
+    """The part of two pictures the network looks at, and the size in which it does.
 
+    Attributes:
+        rows, columns: of the picture.
+        size: height and width, at most those of the part.
+    """
 
-def reduced(
-    here_B4HW: Tensor, there_B4HW: Tensor, go_B2HW: Tensor, back_B2HW: Tensor, factor: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Pictures averaged and motions taken over squares of `factor` pixels; sides padded to what the trunk needs."""
-    H, W = here_B4HW.shape[2:]
-    side = factor * STRIDE
-    pad = (0, -W % side, 0, -H % side)
-    here, there, go, back = (x.float() for x in (here_B4HW, there_B4HW, go_B2HW, back_B2HW))
-    if any(pad):
-        here, there, go, back = (F.pad(x, pad, mode="replicate") for x in (here, there, go, back))
-    if factor == 1:
-        return here, there, go, back
-    middle = slice(factor // 2, None, factor)  # an average of two motions is the motion of neither surface
-    return (
-        F.avg_pool2d(here, factor), F.avg_pool2d(there, factor),
-        go[:, :, middle, middle] / factor, back[:, :, middle, middle] / factor,
-    )  # fmt: skip
+    rows: slice
+    columns: slice
+    size: tuple[int, int]
+
+    @classmethod
+    def of(cls, seen_B1HW: Tensor, pixels: int) -> View | None:
+        """The box of all that is seen, `MARGIN` wider, reduced to `pixels` pixels, about; None when nothing is."""
+        spans = []
+        for axis, length in ((3, seen_B1HW.shape[2]), (2, seen_B1HW.shape[3])):
+            filled = seen_B1HW.any(axis).any(0).flatten().nonzero().flatten().tolist()
+            if not filled:
+                return None
+            spans.append(slice(max(0, filled[0] - MARGIN), min(length, filled[-1] + 1 + MARGIN)))
+        rows, columns = spans
+        height, width = rows.stop - rows.start, columns.stop - columns.start
+        scale = min(1.0, math.sqrt(pixels / (height * width)))
+        return cls(rows, columns, (max(1, round(scale * height)), max(1, round(scale * width))))
+
+    def part(self, x_BCHW: Tensor) -> Tensor:
+        return x_BCHW[:, :, self.rows, self.columns].float()
+
+    def averaged(self, x_BCHW: Tensor) -> Tensor:
+        """(B, C, *size) float32: the mean over what becomes one pixel."""
+        part = self.part(x_BCHW)
+        return part if part.shape[2:] == self.size else F.interpolate(part, self.size, mode="area")
+
+    def reduced(
+        self, here_B4HW: Tensor, there_B4HW: Tensor, go_B2HW: Tensor, back_B2HW: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Pictures and motions as the network sees them."""
+        return self.averaged(here_B4HW), self.averaged(there_B4HW), self._motion(go_B2HW), self._motion(back_B2HW)
+
+    def _motion(self, step_B2HW: Tensor) -> Tensor:
+        part = self.part(step_B2HW)
+        height, width = part.shape[2:]
+        if (height, width) == self.size:
+            return part
+        # One of the motions, not their average: that is the motion of neither surface.
+        ratio = part.new_tensor([self.size[1] / width, self.size[0] / height]).view(1, 2, 1, 1)
+        return F.interpolate(part, self.size, mode="nearest-exact") * ratio
+
+    def enlarged(self, x_BCHW: Tensor) -> Tensor:
+        """Back to the part's own size."""
+        size = (self.rows.stop - self.rows.start, self.columns.stop - self.columns.start)
+        return x_BCHW if size == self.size else F.interpolate(x_BCHW, size, mode="bilinear", align_corners=False)
 
 
 def features(here_B4HW: Tensor, there_B4HW: Tensor, go_B2HW: Tensor, back_B2HW: Tensor) -> Tensor:
@@ -165,27 +207,40 @@ def features(here_B4HW: Tensor, there_B4HW: Tensor, go_B2HW: Tensor, back_B2HW: 
         go_B2HW: pixels from this picture to the other one.
         back_B2HW: from the other picture to this one.
     """
-    here = torch.cat([on_white(here_B4HW), here_B4HW[:, 3:].clamp(0, 1)], 1)
-    there = torch.cat([on_white(there_B4HW), there_B4HW[:, 3:].clamp(0, 1)], 1)
+    here, there = _shown(here_B4HW), _shown(there_B4HW)
     found, _ = warp(torch.cat([there, back_B2HW], 1), -go_B2HW)
-    error = go_B2HW + found[:, 4:]
+    residual = _apart(here, found[:, :4])
+    error = (go_B2HW + found[:, 4:]).square().sum(1, keepdim=True).sqrt()
+    match = (1 - _apart(there, warp(here, -back_B2HW)[0]) / LIKE).clamp(min=0)
     dx, dy = _slopes(go_B2HW)
+    luma = here.new_tensor(LUMA).view(1, 3, 1, 1)
     return torch.cat(
         [
-            here,
-            here - found[:, :4],
-            here - there,
+            (here[:, :3] * luma).sum(1, keepdim=True),
+            here[:, 3:],
+            residual,
+            _apart(here, there),
             absence(here, found[:, :4], NEAR),
             absence(here, there, FAR),
+            rival(residual, go_B2HW),
             inconsistency(go_B2HW, found[:, 4:]),
-            _squash(torch.linalg.vector_norm(error, dim=1, keepdim=True)),
-            coverage(back_B2HW),
+            _squash(error),
+            coverage(back_B2HW, torch.ones_like(match)),
+            coverage(back_B2HW, match),
             _squash(go_B2HW),
             (dx[:, :1] + dy[:, 1:]).clamp(-1, 1),
             (dx.square() + dy.square()).sum(1, keepdim=True).sqrt().clamp(max=1),
         ],
         1,
     )
+
+
+def _shown(color_B4HW: Tensor) -> Tensor:
+    return torch.cat([on_white(color_B4HW), color_B4HW[:, 3:].clamp(0, 1)], 1)
+
+
+def _apart(a_BCHW: Tensor, b_BCHW: Tensor) -> Tensor:
+    return (a_BCHW - b_BCHW).abs().amax(1, keepdim=True)
 
 
 def absence(here_BCHW: Tensor, there_BCHW: Tensor, radius: int) -> Tensor:
@@ -208,15 +263,34 @@ def _highest(x: Tensor, axis: int, size: int) -> Tensor:
     return x
 
 
-def coverage(step_B2HW: Tensor) -> Tensor:
-    """(B, 1, H, W) 0..1: the share of nine neighbouring pixels to which a pixel of the other picture moves."""
-    B, _, H, W = step_B2HW.shape
+def coverage(step_B2HW: Tensor, weight_B1HW: Tensor) -> Tensor:
+    """(B, 1, H, W) 0..1: the mean over nine neighbouring pixels of the heaviest pixel of the other picture that moves
+    to each; 0 where none does.
+
+    Args:
+        step_B2HW: of the other picture's pixels.
+        weight_B1HW: theirs, 0..1.
+    """
+    place, inside = _places(step_B2HW)
+    weight = torch.where(inside, weight_B1HW.flatten(1), 0.0)
+    reached = torch.zeros_like(weight).scatter_reduce_(1, place, weight, "amax")
+    return F.avg_pool2d(reached.view_as(weight_B1HW), 3, 1, 1, count_include_pad=False)
+
+
+def rival(residual_B1HW: Tensor, step_B2HW: Tensor) -> Tensor:
+    """(B, 1, H, W): by how much another pixel that moves to the same place looks more like what is there."""
+    place, inside = _places(step_B2HW)
+    own = residual_B1HW.flatten(1)
+    best = own.new_full(own.shape, math.inf).scatter_reduce_(1, place, torch.where(inside, own, math.inf), "amin")
+    return torch.where(inside, own - best.gather(1, place), 0.0).view_as(residual_B1HW)
+
+
+def _places(step_B2HW: Tensor) -> tuple[Tensor, Tensor]:
+    """Flat index of the pixel each pixel moves to, held inside the picture, and whether it stays inside; (B, H * W)."""
+    H, W = step_B2HW.shape[2:]
     x, y = (positions(H, W, step_B2HW.device) + step_B2HW).round().long().unbind(1)
     inside = (x >= 0) & (x < W) & (y >= 0) & (y < H)
-    frame = torch.arange(B, device=step_B2HW.device).view(B, 1, 1)
-    reached = torch.zeros(B * H * W, device=step_B2HW.device)
-    reached[((frame * H + y) * W + x)[inside]] = 1
-    return F.avg_pool2d(reached.view(B, 1, H, W), 3, 1, 1, count_include_pad=False)
+    return (y.clamp(0, H - 1) * W + x.clamp(0, W - 1)).flatten(1), inside.flatten(1)
 
 
 def _squash(x: Tensor) -> Tensor:
@@ -235,7 +309,8 @@ def occlusion_loss(logit_B1HW: Tensor, hidden_B1HW: Tensor, seen_B1HW: Tensor) -
     calibration undoes.
 
     Args:
-        hidden_B1HW, seen_B1HW: 0..1, float32; between the two are shares of a pixel of reduced pictures.
+        hidden_B1HW, seen_B1HW: 0..1, float32; of a reduced picture the share of a pixel's surface that is hidden, and
+            the share of the pixel that shows a surface: the mean is then over the pixels of the picture itself.
     """
     entropy = F.binary_cross_entropy_with_logits(logit_B1HW, hidden_B1HW, reduction="none")
     share = torch.sigmoid(logit_B1HW) * seen_B1HW
@@ -250,12 +325,12 @@ class OcclusionCard:
 
     Attributes:
         architecture: how to build it; names its inputs in order.
-        threshold: probability from which a pixel counts as hidden, of the best F1 on the validation split.
-        data: the generated sets it learnt from and was calibrated and judged on, what the metrics mean, the flow
+        threshold: probability from which a pixel counts as hidden, of the best F1 on the calibration sets.
+        data: the generated sets it learnt from, was calibrated and judged on, what the metrics mean, the flow
             estimator.
         seed, recipe: enough to train it again.
         versions: of the software that made it.
-        metrics: numbers on the validation split, whose truth also chose threshold and calibration.
+        metrics: numbers on the validation sets, which chose neither weights nor calibration nor threshold.
     """
 
     architecture: OcclusionArchitecture

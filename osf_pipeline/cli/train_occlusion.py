@@ -12,9 +12,10 @@ from osf_pipeline.cli.train import assigned
 
 def command(
     train: Annotated[list[str] | None, typer.Option(help="Generated set to learn from [default: train-0].")] = None,
-    validation: Annotated[
-        list[str] | None, typer.Option(help="Generated set to calibrate and judge on [default: val-0].")
+    calibration: Annotated[
+        list[str] | None, typer.Option(help="Generated set that probabilities are fitted to [default: val-0].")
     ] = None,
+    validation: Annotated[list[str] | None, typer.Option(help="Generated set to judge on [default: val-1].")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of the recipe; may be repeated.")
     ] = None,
@@ -26,7 +27,8 @@ def command(
     with reporting(report) as results:
         from osf_pipeline.occlusion.stage import train_occlusion
 
-        sets = {key: value for key, value in (("train", train), ("validation", validation)) if value}
+        asked = {"train": train, "calibration": calibration, "validation": validation}
+        sets = {key: value for key, value in asked.items() if value}
         result = train_occlusion(project(root, home), progress_lines(), {**sets, **assigned(settings)})
         results.append({k: v for k, v in vars(result).items() if k != "preview_png"} | {"type": "model"})
         figures = "  ".join(f"{name} {result.metrics[name]:.3f}" for name in ("f1", "f1_baseline", "ece"))

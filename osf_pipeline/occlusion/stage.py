@@ -10,7 +10,7 @@ import io
 import platform
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from osf_pipeline.tracking.tracker import Tracker
 
 KIND = "occlusion"
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 EXPERIMENT = "osf-occlusion"
 ID_TAG = "osf.id"
 LOGGED = 10
@@ -44,7 +44,7 @@ GATE = Gate(at_least={"f1": 0.60, "f1_gain": 0.15}, at_most={"ece": 0.1})
 
 MEASURED = (
     "F1 and ECE over all pixels that show a surface, of all validation sequences together (`f1`, `ece`), and the "
-    "median of the sequences' F1 (`f1_median`); thresholds and calibration are fitted to these same frames"
+    "median of the sequences' F1 (`f1_median`); thresholds and calibration are those of the calibration sets"
 )
 """What the card says of its metrics."""
 
@@ -89,7 +89,7 @@ def train_occlusion(
 
     began = time.monotonic()
     recipe = checked(dict(overrides or {}), OcclusionRecipe)
-    sets = {name: contents(layout, name) for name in (*recipe.train, *recipe.validation)}
+    sets = {name: contents(layout, name) for name in (*recipe.train, *recipe.calibration, *recipe.validation)}
     inputs = {"sets": sets, "flow": [FLOW, FLOW_VERSION]}
     training = identity(KIND, STAGE_VERSION, inputs, recipe.model_dump(mode="json"))
     tracker = Tracker.at(layout.home)
@@ -144,9 +144,12 @@ def _train(
 
         learnt = _examples(layout, recipe.train, sets, recipe.pairs, progress)
         network, history = train(learnt, recipe, progress, folder, log)
-        held_out = list(_examples(layout, recipe.validation, sets, recipe.pairs, progress))
-        calibrate(network, held_out)
-        metrics, pooled = measure(network, held_out)
+        fitted, judged = (
+            list(_examples(layout, names, sets, recipe.pairs, progress))
+            for names in (recipe.calibration, recipe.validation)
+        )
+        calibrate(network, fitted)
+        metrics, pooled = measure(network, fitted, judged)
         card = OcclusionCard(
             architecture=network.architecture,
             threshold=metrics["threshold"],
@@ -155,6 +158,7 @@ def _train(
             data={
                 "sets": {name: len(keys) for name, keys in sets.items()},
                 "flow": f"{FLOW} {FLOW_VERSION}",
+                "calibrated_on": list(recipe.calibration),
                 "judged_on": list(recipe.validation),
                 "measured": MEASURED,
             },
@@ -194,25 +198,25 @@ def _examples(
             progress(done, len(shots), f"read {shot}")
 
 
-def measure(network: OcclusionNet, held_out: list[Example]) -> tuple[dict[str, float], Scores]:
+def measure(
+    network: OcclusionNet, fitted: Iterable[Example], judged: Iterable[Example]
+) -> tuple[dict[str, float], Scores]:
     """Network and baseline (`scores.forward_backward`) on the same frames, over pixels that show a surface.
 
     `f1` is over all pixels of all sequences, `f1_median` the median of the sequences in which anything is hidden; both
-    at the `threshold` that is best over all pixels of these frames. `ece` is over all pixels, `ece_in_doubt` over those
-    that `scores.DOUBT` leaves. On the frames a network was calibrated on these numbers flatter it:
-    `benchmarks/occlusion.py` measures another set with thresholds found here.
+    at the `threshold` that is best over all pixels of the `fitted` frames. `ece` is over all pixels, `ece_in_doubt`
+    over those that `scores.DOUBT` leaves.
 
     Returns:
-        the metrics, and the network's scores over all sequences.
+        the metrics on the `judged` frames, and the network's scores over all their sequences.
     """
     from osf_pipeline.occlusion.scores import Scores, f1_by_sequence, forward_backward, quartiles, scored
 
     folded = network.folded()
-    found = scored(
-        {"network": lambda e: folded.hidden(e.here, e.there, e.go, e.back), "baseline": forward_backward}, held_out
-    )
+    answers = {"network": lambda e: folded.hidden(e.here, e.there, e.go, e.back), "baseline": forward_backward}
+    best = {name: Scores.pooled(by.values()).best_threshold() for name, by in scored(answers, fitted).items()}
+    found = scored(answers, judged)
     pooled = {name: Scores.pooled(scores.values()) for name, scores in found.items()}
-    best = {name: scores.best_threshold() for name, scores in pooled.items()}
     f1 = {name: pooled[name].f1(best[name]) for name in found}
     medians = {name: quartiles(list(f1_by_sequence(found[name], best[name]).values()))[1] for name in found}
     metrics = {

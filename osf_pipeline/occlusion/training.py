@@ -17,15 +17,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model.occlusion_net import (
-    COLORS,
     STEP_X,
     STEP_Y,
     OcclusionArchitecture,
     OcclusionNet,
+    View,
     features,
     occlusion_loss,
-    reduced,
-    reduction,
 )
 from model.trunk import channels_last
 from osf_pipeline.errors import InputDataError
@@ -42,7 +40,8 @@ OnStep = Callable[[int, dict[str, float]], None]
 
 @dataclass(frozen=True)
 class _Piece:
-    """The figure of one example: (C, h, w) features float16, (1, h, w) hidden and seen float16."""
+    """One example as the network sees it, float16: (C, h, w) features; (1, h, w) the share of the surface that is
+    hidden, and the share of the pixel that shows one."""
 
     x: Tensor
     hidden: Tensor
@@ -62,7 +61,7 @@ class Patches:
         self, examples: Iterable[Example], recipe: OcclusionRecipe, architecture: OcclusionArchitecture
     ) -> None:
         self.recipe = recipe
-        self.pieces = [piece for e in examples if (piece := _piece(e, architecture, recipe.patch // 4))]
+        self.pieces = [piece for e in examples if (piece := _piece(e, architecture))]
         if not self.pieces:
             raise InputDataError("the training sets show no figure", fix="Generate sets with `osf generate`.")
         self.hidden = [piece.hidden[0].gt(0.5).nonzero().numpy() for piece in self.pieces]
@@ -93,36 +92,23 @@ class Patches:
 
 
 def _varied(planes: list[Tensor], rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """A patch mirrored at random, its colour channels exchanged: what is hidden stays hidden."""
+    """A patch mirrored at random: what is hidden stays hidden."""
     x, hidden, seen = planes
     for axis, step in ((2, STEP_X), (1, STEP_Y)):
         if rng.random() < 0.5:
             x, hidden, seen = x.flip(axis), hidden.flip(axis), seen.flip(axis)
             x[step] *= -1
-    order = np.arange(len(x))
-    exchange = rng.permutation(3)
-    for first in COLORS:
-        order[first : first + 3] = first + exchange
-    return x[order], hidden, seen
+    return x, hidden, seen
 
 
-def _piece(example: Example, architecture: OcclusionArchitecture, margin: int) -> _Piece | None:
+def _piece(example: Example, architecture: OcclusionArchitecture) -> _Piece | None:
     """None when nothing is seen."""
-    factor = reduction(example.here, architecture.side)
-    go, back = example.go.step, example.back.step
-    here, there, go, back = reduced(example.here, example.there, go, back, factor)
-    x = features(here, there, go, back)[0]
-    h, w = x.shape[1:]
-    masks = []
-    for mask in (example.hidden, example.seen):
-        grown = F.pad(mask.float(), (0, w * factor - mask.shape[3], 0, h * factor - mask.shape[2]))
-        masks.append(F.avg_pool2d(grown, factor)[0])
-    hidden, seen = masks
-    rows, columns = (seen[0].amax(axis).nonzero().squeeze(1) for axis in (1, 0))
-    if not len(rows):
+    view = View.of(example.seen | example.back.valid, architecture.pixels)
+    if view is None or not example.seen.any():
         return None
-    box = tuple(slice(max(0, int(at[0]) - margin), int(at[-1]) + 1 + margin) for at in (rows, columns))
-    return _Piece(*(plane[:, box[0], box[1]].half().clone() for plane in (x, hidden, seen)))
+    x = features(*view.reduced(example.here, example.there, example.go.step, example.back.step))
+    seen, hidden = view.averaged(example.seen), view.averaged(example.hidden)
+    return _Piece(*(plane[0].half() for plane in (x, torch.where(seen > 0, hidden / seen, 0.0), seen)))
 
 
 class OcclusionTraining:
@@ -244,7 +230,7 @@ def calibrate(model: OcclusionNet, examples: Iterable[Example]) -> None:
             hidden.append(example.hidden[example.seen].float())
     x, truth = torch.cat(logits).clone(), torch.cat(hidden).clone()
     if not len(x):
-        raise InputDataError("the validation sets show no figure", fix="Generate sets with `osf generate`.")
+        raise InputDataError("the calibration sets show no figure", fix="Generate sets with `osf generate`.")
     fit = torch.tensor([1.0, 0.0], requires_grad=True)
     optimizer = torch.optim.LBFGS([fit], max_iter=50, line_search_fn="strong_wolfe")
 

@@ -26,8 +26,16 @@ def test_a_weak_network_stays_a_candidate(tmp_path: Path, monkeypatch: pytest.Mo
     layout = Layout.of(str(tmp_path))
     with pytest.raises(RequestError, match="no such generated set"):
         train_occlusion(layout, overrides=RECIPE)
-    for split in ("train", "val"):
-        request = {"split": split, "sequences": 1, "characters": 1, "frames": 2, "width": 64, "height": 64}
+    for split, seed in (("train", 0), ("val", 0), ("val", 1)):
+        request = {
+            "split": split,
+            "seed": seed,
+            "sequences": 1,
+            "characters": 1,
+            "frames": 2,
+            "width": 64,
+            "height": 64,
+        }
         generate(layout, GenerateRequest(motions=("turn",), **request))
     for _ in range(2):  # the second call finds the first one's version
         with pytest.raises(RequestError, match=r"promotion to 'champion' was refused: f1"):
@@ -38,8 +46,9 @@ def test_a_weak_network_stays_a_candidate(tmp_path: Path, monkeypatch: pytest.Mo
     assert len(ref.tags[ID_TAG]) == 16
     assert (ref.path / "reliability.png").stat().st_size > 1000
     card = read_card(ref.path)
-    assert card["data"]["sets"] == {"train-0": 1, "val-0": 1}
-    assert card["data"]["judged_on"] == ["val-0"]
+    assert card["data"]["sets"] == {"train-0": 1, "val-0": 1, "val-1": 1}
+    assert card["data"]["calibrated_on"] == ["val-0"]
+    assert card["data"]["judged_on"] == ["val-1"]
     assert {"f1", "f1_median", "f1_gain", "ece"} <= card["metrics"].keys()
     Learned(ref.path)
     with pytest.raises(RequestError, match="no such alias"):

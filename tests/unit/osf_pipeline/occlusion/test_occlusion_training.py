@@ -101,7 +101,20 @@ def test_patches_depend_on_seed_and_step_alone():
     x, hidden, seen = first
     assert x.shape[2:] == (32, 32)
     assert hidden.sum() > 0
-    assert (hidden <= seen).all()
+    assert not hidden[seen == 0].any()
+
+
+def test_a_reduced_pixel_is_hidden_by_the_share_of_its_surface():
+    e = example(0)
+    seen = e.seen.clone()
+    seen[..., 20:] = False
+    hidden = torch.zeros_like(e.hidden)
+    hidden[..., :20] = True
+    cut = Example("a", e.here, e.there, Motion(e.go.step, seen), e.back, hidden)
+    odd = OcclusionArchitecture(4, 1, pixels=32 * 32)  # 1.5 pixels become one: some hold the figure's border
+    _, share, surface = Patches([cut], recipe(batch=8), odd).batch(0)
+    assert ((surface > 0) & (surface < 1)).any()
+    assert share[surface > 0].min() > 0.99
 
 
 def test_frames_that_show_nothing_are_refused():
@@ -110,7 +123,7 @@ def test_frames_that_show_nothing_are_refused():
     empty = Example("a", e.here, e.there, nothing, nothing, e.hidden & False)
     with pytest.raises(InputDataError, match="training sets show no figure"):
         Patches([empty], recipe(), _architecture())
-    with pytest.raises(InputDataError, match="validation sets show no figure"):
+    with pytest.raises(InputDataError, match="calibration sets show no figure"):
         calibrate(OcclusionNet(_architecture()).eval(), [empty])
 
 
@@ -126,9 +139,11 @@ def test_threads_are_those_of_the_recipe_and_given_back():
 
 
 def test_characters_that_were_learnt_from_judge_nothing():
-    for wrong in ({"validation": ["train-1"]}, {"train": ["val-0"]}):
+    for wrong in ({"validation": ["train-1"]}, {"calibration": ["train-1"]}, {"train": ["val-0"]}):
         with pytest.raises(RequestError, match="split"):
             checked(wrong, OcclusionRecipe)
+    with pytest.raises(RequestError, match="cannot judge"):
+        checked({"calibration": ["val-3", "val-4"], "validation": ["val-4"]}, OcclusionRecipe)
 
 
 def _architecture() -> OcclusionArchitecture:
