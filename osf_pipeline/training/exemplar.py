@@ -174,9 +174,8 @@ def without_halo(target_B4HW: Tensor, halo: int) -> Tensor:
     depth = ndimage.distance_transform_edt(solid)
     if not (depth > halo + 1).any():
         return target_B4HW
-    # The last pixel of the rim is half rim.
-    filled = nearest_of(straight(target_B4HW), depth > halo + 1)
-    rim = torch.from_numpy(depth <= halo)
+    rim = torch.from_numpy(depth <= halo + 1)  # its last pixel is half rim
+    filled = nearest_of(straight(target_B4HW), ~rim.numpy())
     return torch.cat([torch.where(rim, filled, straight(target_B4HW)) * alpha, alpha], 1)
 
 

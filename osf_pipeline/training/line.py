@@ -41,8 +41,15 @@ STRONG = 0.05
 PALE = 0.03
 """Weight of bare paper against ink where the ink's colour is found."""
 
-STRETCH = 12
+STRETCH = 40
 """Pixels of length, to either side, over which a line keeps its breadth about: what sticks out is another stroke."""
+
+ODD, ODD_PIXELS, ODDER = 0.2, 1.0, 2.5
+"""A row is not the line alone if it differs from the rows around by more than this share of the line's breadth, and
+pixels on top, and than so many times what rows mostly differ by."""
+
+RIM = 2.0
+"""Pixels from a cut-out's border in which a mix of ink and paper is the ink's edge, and not paper left bare."""
 
 SWELL = 1.8
 """The line may become so many times broader than it mostly is."""
@@ -122,7 +129,8 @@ def unrolled(sheet: Sheet, core: np.ndarray, profile: LineProfile) -> Iterator[S
     ink = _premultiplied(_ink(sheet, core, by_paper < 0.5 * change))
     opacity, sure = _projection(drawing, below, ink)
     left = drawing - below - opacity * (ink - below)
-    is_bare = (by_paper < 0.5 * _squared(left)) & (bare > 0.1)
+    deep = ndimage.distance_transform_edt(surface)
+    is_bare = (by_paper < 0.5 * _squared(left)) & (bare > 0.1) & (deep > RIM)
     # What the ink of hereabouts leaves unexplained is the ink's own colour here, as far as it covers.
     own = srgb_encode(torch.from_numpy(ink + opacity * left)).numpy()
     opacity, color = np.where(is_bare, bare, opacity), np.where(is_bare, 1.0, own[:3])
@@ -134,7 +142,6 @@ def unrolled(sheet: Sheet, core: np.ndarray, profile: LineProfile) -> Iterator[S
     image = np.concatenate([color * opacity, opacity[None], color, sure[None]])
     rest = sheet.rest[0].numpy()
     rows, columns = ndimage.distance_transform_edt(~surface, return_distances=False, return_indices=True)
-    deep = ndimage.distance_transform_edt(surface)
     learnt = sheet.weight[0, 0].numpy() > 0.5
     for outline in outlines(surface):
         if len(outline.path) < SHORTEST:
@@ -142,14 +149,16 @@ def unrolled(sheet: Sheet, core: np.ndarray, profile: LineProfile) -> Iterator[S
         seen = _across(outline, image, distance)
         # Beyond the middle of a thin limb lies the line of its other side.
         own = outline.unroll(deep[..., None], distance)[..., 0] > distance - 1
-        alpha = _bounded(_steady(seen[..., 3], seen[..., 7] * own) * fade, distance)
+        alpha = _steady(seen[..., 3], seen[..., 7] * own) * fade
         shown = seen[..., 3:4] > 0.02
         rgb = np.where(shown, seen[..., :3] / np.maximum(seen[..., 3:4], 0.02), seen[..., 4:7]).clip(0, 1)
         x, y = (np.rint(outline.path[:, i]).astype(int).clip(0, surface.shape[1 - i] - 1) for i in (0, 1))
         usable = learnt[y, x]
         if not usable.any():
             continue
-        values = np.concatenate([rgb, alpha[..., None]], 2)[_nearest_usable(usable)]
+        alone = usable & _alone(alpha, alpha * (1 - rgb.mean(2)), distance)
+        usable = alone if alone.any() else usable
+        values = np.concatenate([rgb, _bounded(alpha, distance)[..., None]], 2)[_continued(usable)]
         place = np.where(usable, rest[:, rows[y, x], columns[y, x]], NOWHERE).T
         yield Stroke(*(torch.from_numpy(np.ascontiguousarray(a, np.float32)) for a in (values, place)))
 
@@ -199,18 +208,36 @@ def _steady(alpha: np.ndarray, sure: np.ndarray) -> np.ndarray:
     return alpha * sure + (near + 1e-3 * mean) / (total + 1e-3) * (1 - sure)
 
 
+def _usual_breadth(alpha: np.ndarray, distance: np.ndarray) -> np.ndarray:
+    """(S,) pixels of the surface that the line mostly covers hereabouts."""
+    return ndimage.median_filter(alpha[:, distance >= 0].sum(1), 2 * STRETCH + 1, mode="wrap") / FINE
+
+
 def _bounded(alpha: np.ndarray, distance: np.ndarray) -> np.ndarray:
-    """The line without other strokes that run into it from inside, which are narrow along it and reach far in."""
-    breadth = (alpha * (distance >= 0)).sum(1) / FINE
-    usual = ndimage.median_filter(breadth, 2 * STRETCH + 1, mode="wrap")
-    return alpha * (1.2 * usual[:, None] + 2 - distance).clip(0, 1)
+    """The line without what reaches far in."""
+    return alpha * (1.2 * _usual_breadth(alpha, distance)[:, None] + 2 - distance).clip(0, 1)
 
 
-def _nearest_usable(usable: np.ndarray) -> np.ndarray:
-    """Index of the nearest usable row of a closed line, for every row."""
-    count = len(usable)
-    found = ndimage.distance_transform_edt(~np.tile(usable, 3), return_distances=False, return_indices=True)[0]
-    return found[count : 2 * count] % count
+def _alone(alpha: np.ndarray, ink: np.ndarray, distance: np.ndarray) -> np.ndarray:
+    """(S,) bool: rows that no other stroke crosses or leaves, by opacity and darkness, both (S, D)."""
+    usual, within = _usual_breadth(alpha, distance), distance >= 0
+    odd = np.zeros(len(alpha), bool)
+    for plane in (alpha[:, within], ink[:, within]):
+        around = ndimage.median_filter(plane, (2 * STRETCH + 1, 1), mode="wrap")
+        by = np.abs(plane - around).sum(1) / FINE
+        odd |= by > np.maximum(ODD * usual + ODD_PIXELS, ODDER * np.median(by))
+    return ~ndimage.maximum_filter1d(odd, 5, mode="wrap")
+
+
+def _continued(usable: np.ndarray) -> np.ndarray:
+    """(S,) for every row of a closed line itself, or the usable row that stands in for it: those on either side of a
+    gap go on into it mirrored, so that its rows are as varied as any."""
+    (kept,) = usable.nonzero()
+    count, row = len(usable), np.arange(len(usable))
+    after = np.searchsorted(kept, row)
+    to_left, to_right = (row - kept[after - 1]) % count, (kept[after % len(kept)] - row) % count
+    mirrored = np.where(to_left < to_right, after - to_left, after + to_right - 1)
+    return np.where(usable, row, kept[mirrored % len(kept)])
 
 
 def nearest_of(image_1CHW: Tensor, valid: np.ndarray) -> Tensor:

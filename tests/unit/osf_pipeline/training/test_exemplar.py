@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from model.strokes import FINE
+from model.strokes import FINE, NOWHERE
 from osf_pipeline.errors import InputDataError
 from osf_pipeline.training.exemplar import drawn_line, exemplar_from_arrays, prepare, without_halo
 from osf_pipeline.training.line import measure_line
@@ -108,11 +108,35 @@ def test_bare_paper_beside_the_line_does_not_pale_its_ink(make_keyframe):
     assert red.median() == pytest.approx(0.5, abs=0.05)
 
 
+def test_a_stroke_that_leaves_the_line_is_no_part_of_it(keyframe):
+    """Where another stroke meets the outline, the line goes on as it does on either side."""
+    buffers, drawing = keyframe
+    clean = drawn_line([prepare(exemplar_from_arrays(buffers, drawing))])
+    rows, columns = (drawing[3] > 0).nonzero()
+    middle = (columns.min() + columns.max()) // 2
+    drawing[:3, rows.min() : rows.min() + 16, middle - 2 : middle + 3] = drawing[:3, rows.min(), middle][:, None, None]
+    crossed = drawn_line([prepare(exemplar_from_arrays(buffers, drawing))])
+    away = (crossed.rest > NOWHERE / 2).any(1)
+    assert 5 <= away.sum() < 40
+    assert crossed.values[:-1][..., 3].sum(1).max() < 1.1 * clean.values[:-1][..., 3].sum(1).max()
+    assert crossed.values[:-1][away].std(0).max() > 0
+
+
+def test_the_paper_edge_of_a_cut_out_is_no_white_line(keyframe):
+    buffers, drawing = keyframe
+    rim = (drawing[3] > 0) & (ndimage.distance_transform_edt(drawing[3] > 0) <= 1)
+    drawing[:3, rim] = 0.95
+    stroke = drawn_line([prepare(exemplar_from_arrays(buffers, drawing), trim_halo=False)])
+    outer = stroke.values[:-1, FINE * stroke.reach : FINE * (stroke.reach + 1)]
+    assert ((outer[..., :3].min(-1).values > 0.9) & (outer[..., 3] > 0.1)).float().mean() == 0
+
+
 def test_halo_is_painted_over_from_inside():
     target = torch.zeros(1, 4, 20, 20)
     target[:, 3, 4:16, 4:16] = 1
     target[:, :3, 4:16, 4:16] = 0.9  # paper
-    target[:, :3, 6:14, 6:14] = 0.1  # ink
+    target[:, :3, 6:14, 6:14] = 0.5  # half of either
+    target[:, :3, 7:13, 7:13] = 0.1  # ink
     trimmed = without_halo(target, 2)
     assert trimmed[0, :3, 4:16, 4:16].max() == pytest.approx(0.1)
     assert trimmed[0, 3].equal(target[0, 3])
