@@ -18,7 +18,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 demo: $(VENV)/.installed
 	@$(QUIET) $(BIN)/osf doctor --root $(DEMO)
 	@$(QUIET) $(BIN)/osf sample drawing --root $(DEMO)
-	@$(QUIET) $(BIN)/python -m dagster_project.launch --root $(DEMO) --character fox --motion cross_arms --backend ray
+	@$(QUIET) $(BIN)/python -m dagster_project.launch --root $(DEMO) --character fox --motion cross_arms --steps 400 --backend ray
 
 test: check unit integration
 

@@ -40,7 +40,7 @@ class TrainRecipe(Strict):
     """
 
     tier: Tier = Tier.FULL
-    steps: int = Field(400, ge=1)
+    steps: int = Field(1200, ge=1)
     width: int = Field(24, ge=8, multiple_of=4)
     blocks: int = Field(4, ge=1)
     batch: int = Field(12, ge=1)
