@@ -184,7 +184,7 @@ def scale(studio: Studio) -> Sheet:
             broad = stroke_width(frame)
             sheet.numbers[f"{lock} {factor}"] = broad
             shown = picture(frame["beauty"])[span(0.34, 0.715, size), span(0.3125, 0.6875, size)]
-            sheet.add(f"locked to {lock}, {factor}×: line {broad:.1f} px", shown, 1024 // size)
+            sheet.add(f"{lock}, {factor}×: {broad:.1f} px", shown, 1024 // size)
     return sheet
 
 
@@ -238,7 +238,7 @@ def dolly(studio: Studio) -> Sheet:
         for number, frame in chosen.items():
             broad = stroke_width(frame)
             sheet.numbers[f"{lock} {number}"] = broad
-            sheet.add(f"locked to {lock}, {number}: line {broad:.1f} px", picture(frame["beauty"])[place])
+            sheet.add(f"{lock}, {number}: {broad:.1f} px", picture(frame["beauty"])[place])
     return sheet
 
 
