@@ -157,7 +157,7 @@ def unrolled(sheet: Sheet, core: np.ndarray, profile: LineProfile) -> Iterator[S
         if not usable.any():
             continue
         alone = usable & _alone(alpha, alpha * (1 - rgb.mean(2)), distance)
-        usable = alone if alone.any() else usable
+        usable = alone if alone.any() else usable  # a line as rough as that has no usual row
         values = np.concatenate([rgb, _bounded(alpha, distance)[..., None]], 2)[_continued(usable)]
         place = np.where(usable, rest[:, rows[y, x], columns[y, x]], NOWHERE).T
         yield Stroke(*(torch.from_numpy(np.ascontiguousarray(a, np.float32)) for a in (values, place)))
