@@ -359,7 +359,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", required=True)
     parser.add_argument("--only", nargs="*", help="sheets by name: scenes_scale, crossing, ...")
-    parser.add_argument("--steps", type=int, default=150, help="of every training, as in the published benchmark")
+    parser.add_argument("--steps", type=int, default=150, help="of every training")
     parser.add_argument("--threads", type=int, default=2)
     for folder in ("drawings", "motions", "renders"):
         parser.add_argument(f"--{folder}", type=lambda path: Path(path).resolve())

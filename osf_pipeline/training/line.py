@@ -132,8 +132,8 @@ def unrolled(sheet: Sheet, core: np.ndarray, profile: LineProfile) -> Iterator[S
     deep = ndimage.distance_transform_edt(surface)
     is_bare = (by_paper < 0.5 * _squared(left)) & (bare > 0.1) & (deep > RIM)
     # What the ink of hereabouts leaves unexplained is the ink's own colour here, as far as it covers.
-    own = srgb_encode(torch.from_numpy(ink + opacity * left)).numpy()
-    opacity, color = np.where(is_bare, bare, opacity), np.where(is_bare, 1.0, own[:3])
+    shade = srgb_encode(torch.from_numpy(ink + opacity * left)[:3]).numpy()
+    opacity, color = np.where(is_bare, bare, opacity), np.where(is_bare, 1.0, shade)
 
     reach = int(min(WIDEST, np.ceil(SWELL * max(profile.stop, -profile.start, 1) + 2)))
     distance = np.arange(-reach * FINE, reach * FINE + 1) / FINE
