@@ -56,6 +56,7 @@ def prepared(design: str) -> Callable[[], object]:
             "color": np.concatenate([random.random((3, SIZE, SIZE)), np.ones((1, SIZE, SIZE))]).astype(np.float32),
             "contour": 32 * random.random((1, SIZE, SIZE), np.float32),
             "contour_side": random.integers(0, 2, (1, SIZE, SIZE), np.uint8),
+            "contour_step": random.random((1, SIZE, SIZE), np.float32),
             "confidence": np.ones((1, SIZE, SIZE), np.float32),
             "rest_position": random.random((3, SIZE, SIZE), np.float32),
         }

@@ -10,7 +10,6 @@ A contour lies between two neighbouring pixels and is marked on the nearer one, 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -31,7 +30,10 @@ STEEPEST = 12.0
 CERTAIN = 1.5
 """Depth gaps of a step that begins a contour; fainter steps only continue one."""
 
-DEPTH_SHARE, REST_SHARE = 0.012, 0.018
+FULL = 5.0
+"""Depth gaps of a step from which on its contour counts as much as a silhouette."""
+
+DEPTH_SHARE, REST_SHARE = 0.010, 0.018
 """Depth gap and rest gap of the default rule, in sizes of the figure."""
 
 
@@ -56,12 +58,15 @@ class Contours(NamedTuple):
         side: (B, 1, H, W) bool, the surface seen here owns that contour: the line belongs on it. A surface without a
             contour in range is its own; background never is.
         seed: (B, 1, H, W) bool, owner pixels of a contour.
+        step: (B, 1, H, W) float32, 0..1, how far the surfaces at that contour lie apart: 0 for the least step that
+            counts, 1 from `FULL` gaps on, at silhouettes, and where no contour is in range.
         crease: (B, 1, H, W) float32, 0..1, a fold within one part.
     """
 
     distance: Tensor
     side: Tensor
     seed: Tensor
+    step: Tensor
     crease: Tensor
 
 
@@ -85,11 +90,11 @@ def contours(
             placed by their neighbours alone.
     """
     surface = depth_B1HW, rest_B3HW, normal_B3HW, part_B1HW, object_B1HW
-    crossing = crossings(*surface, rule)
-    certain = crossings(*surface, replace(rule, depth_gap=CERTAIN * rule.depth_gap))
-    seed = without_specks(crossing.any(1, keepdim=True), rule.min_size, certain.any(1, keepdim=True))
-    distance, side = measure(crossing & seed, depth_B1HW, rest_B3HW, object_B1HW, rule, coverage_B1HW)
-    return Contours(distance, side, seed, creases(normal_B3HW, part_B1HW, object_B1HW))
+    crossing, gaps = crossings(*surface, rule)
+    seed = without_specks(crossing.any(1, keepdim=True), rule.min_size, gaps > CERTAIN)
+    distance, side, mark = measure(crossing & seed, depth_B1HW, rest_B3HW, object_B1HW, rule, coverage_B1HW)
+    step = ((torch.where(seed, gaps, FULL).flatten()[mark] - 1) / (FULL - 1)).clamp(0, 1)
+    return Contours(distance, side, seed, step, creases(normal_B3HW, part_B1HW, object_B1HW))
 
 
 def crossings(
@@ -99,32 +104,39 @@ def crossings(
     part_B1HW: Tensor,
     object_B1HW: Tensor,
     rule: ContourRule,
-) -> Tensor:
+) -> tuple[Tensor, Tensor]:
     """(B, 4, H, W) bool: a contour passes between this, the nearer, pixel and its right, left, lower, upper neighbour.
+    (B, 1, H, W) float32: the largest step there in depth gaps, less what slope explains; +inf at silhouettes.
 
-    That is where behind a surface lies background (a silhouette), or a surface farther by the depth gap and more than
-    that surface's own slope explains: a steep surface is steep beyond the pair too. Within a part, between parts and
-    between objects the rule is the same: on a smooth joint the slope explains the step, at a touch there is none.
+    A contour is where behind a surface lies background (a silhouette), or a surface farther by more than the depth gap
+    and what that surface's own slope explains: a steep surface is steep beyond the pair too. Within a part, between
+    parts and between objects the rule is the same: on a smooth joint the slope explains the step, at a touch there is
+    none. With `rule.contact` a touch counts as an endless step.
     """
     B, _, H, W = depth_B1HW.shape
     found = torch.zeros(B, 4, H, W, dtype=torch.bool, device=depth_B1HW.device)
+    largest = torch.zeros(B, 1, H, W, device=depth_B1HW.device)
     seen = depth_B1HW.isfinite()
     flat = torch.where(seen, depth_B1HW, 0.0)
     facing = normal_B3HW[:, 2:].abs().clamp(min=1 / STEEPEST) / rule.unit(flat)
     for axis, (across, onwards, back) in ((3, (0, 0, 1)), (2, (1, 2, 3))):
-        slope = rule.depth_gap + normal_B3HW[:, across : across + 1].abs() / facing
-        (a, b), (depth_a, depth_b), (allowed_a, allowed_b) = (_pair(x, axis) for x in (seen, flat, slope))
+        slope = normal_B3HW[:, across : across + 1].abs() / facing
+        (a, b), (depth_a, depth_b), (slope_a, slope_b) = (_pair(x, axis) for x in (seen, flat, slope))
         step = depth_b - depth_a
-        a_hides, b_hides = step > allowed_b, -step > allowed_a
+        a_over_b, b_over_a = (step - slope_b) / rule.depth_gap, (-step - slope_a) / rule.depth_gap
         if rule.contact:
             rest_a, rest_b = _pair(rest_B3HW, axis)
             apart = (rest_b - rest_a).square().sum(1, keepdim=True) > rule.rest_gap**2
             touch = _differs(object_B1HW, axis) | (_differs(part_B1HW, axis) & apart)
-            a_hides, b_hides = a_hides | (touch & (step >= 0)), b_hides | (touch & (step < 0))
+            a_over_b = torch.where(touch & (step >= 0), torch.inf, a_over_b)
+            b_over_a = torch.where(touch & (step < 0), torch.inf, b_over_a)
         length = step.shape[axis]
-        found[:, onwards : onwards + 1].narrow(axis, 0, length).copy_(a & (~b | a_hides))
-        found[:, back : back + 1].narrow(axis, 1, length).copy_(b & (~a | b_hides))
-    return found
+        for near, far, gaps, direction, start in ((a, b, a_over_b, onwards, 0), (b, a, b_over_a, back, 1)):
+            gaps = torch.where(near, torch.where(far, gaps, torch.inf), 0)
+            found[:, direction : direction + 1].narrow(axis, start, length).copy_(gaps > 1)
+            most = largest.narrow(axis, start, length)
+            torch.maximum(most, gaps, out=most)
+    return found, largest
 
 
 def creases(normal_B3HW: Tensor, part_B1HW: Tensor, object_B1HW: Tensor) -> Tensor:
@@ -180,7 +192,7 @@ def motion_contours(
     # Between pixel centres the contour is taken to lie half way.
     off = (near.distance + torch.where(side, 0.5, -0.5)).clamp(max=CONTOUR_RANGE)
     distance = torch.where(near.distance < CONTOUR_RANGE, off, CONTOUR_RANGE)
-    return Contours(distance, side, seed, torch.zeros_like(distance))
+    return Contours(distance, side, seed, torch.ones_like(distance), torch.zeros_like(distance))
 
 
 def without_specks(marked_B1HW: Tensor, min_size: int, certain_B1HW: Tensor | None = None) -> Tensor:

@@ -92,8 +92,10 @@ def measure(
     object_B1HW: Tensor,
     rule: ContourRule,
     coverage_B1HW: Tensor | None = None,
-) -> tuple[Tensor, Tensor]:
-    """Distance and side, as `contours.Contours` tells them.
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Distance and side, as `contours.Contours` tells them, and which marked pixel they belong to.
+
+    Marks are (B, 1, H, W) int64, flat over the batch; a pixel out of range of all names itself.
 
     A pixel lies on the owner's surface if it is of the same object, not behind the contour's edge, no farther away in
     the rest pose than a slanted surface may be, and not beyond the contour. Where the nearest contour is another
@@ -109,7 +111,8 @@ def measure(
     pixel = (near.distance < CONTOUR_RANGE).flatten().nonzero().squeeze(1)
     mark = near.index.flatten()[pixel] + pixel // (H * W) * (H * W)
     away, beyond = _away(stretches, pixel, mark, W)
-    distance[pixel] = away
+    taken = torch.arange(len(side), device=side.device)
+    distance[pixel], taken[pixel] = away, mark
     side[pixel[beyond & (pixel != mark)]] = False
     near_side = side[pixel]
     pixel, mark = pixel[near_side], mark[near_side]
@@ -127,9 +130,10 @@ def measure(
     best.scatter_reduce_(0, pixel, key, "amin")
     first = best[pixel] == key
     pixel, mark = pixel[first], mark[first]
-    distance[pixel], side[pixel] = _away(stretches, pixel, mark, W)[0], True
+    distance[pixel], side[pixel], taken[pixel] = _away(stretches, pixel, mark, W)[0], True, mark
     fine = (distance * FINENESS).round() / FINENESS
-    return fine.clamp(max=CONTOUR_RANGE).view(B, 1, H, W), side.view(B, 1, H, W)
+    shape = B, 1, H, W
+    return fine.clamp(max=CONTOUR_RANGE).view(shape), side.view(shape), taken.view(shape)
 
 
 class _Surface:

@@ -47,28 +47,28 @@ def nearest(marked_HW: Tensor, reach: int) -> tuple[Tensor, Tensor]:
 
 def crossings(
     depth_HW: Tensor, rest_3HW: Tensor, normal_3HW: Tensor, part_HW: Tensor, object_HW: Tensor, rule: ContourRule
-) -> Tensor:
-    """As `contours.crossings`: every pixel asks its four neighbours whether they pass behind it."""
+) -> tuple[Tensor, Tensor]:
+    """As `contours.crossings`: every pixel asks its four neighbours how far they pass behind it."""
     H, W = depth_HW.shape
-    found = torch.zeros(4, H, W, dtype=torch.bool)
+    gaps = torch.zeros(4, H, W)
     for y, x in product(range(H), range(W)):
         for k, (dx, dy) in enumerate(DIRECTIONS):
             near, far = (y, x), (y + dy, x + dx)
             if not (0 <= far[0] < H and 0 <= far[1] < W and depth_HW[near].isfinite()):
                 continue
             if not depth_HW[far].isfinite():
-                found[k, y, x] = True
+                gaps[k, y, x] = torch.inf
                 continue
             step = (depth_HW[far] - depth_HW[near]).item()
             across = normal_3HW[0 if dx else 1, *far].abs().item()
             facing = max(normal_3HW[2, *far].abs().item(), 1 / STEEPEST)
             unit = rule.pixel if rule.subject is None else rule.pixel * max(depth_HW[far].item() / rule.subject, 1e-3)
-            found[k, y, x] = step > rule.depth_gap + across / facing * unit
+            gaps[k, y, x] = (step - across / facing * unit) / rule.depth_gap
             if rule.contact and (step > 0 or (step == 0 and dx + dy > 0)):
                 apart = (rest_3HW[:, *far] - rest_3HW[:, *near]).norm().item() > rule.rest_gap
                 touch = object_HW[near] != object_HW[far] or (part_HW[near] != part_HW[far] and apart)
-                found[k, y, x] |= bool(touch)
-    return found
+                gaps[k, y, x] = torch.inf if touch else gaps[k, y, x]
+    return gaps > 1, gaps.amax(0).clamp(min=0)
 
 
 def measure(
@@ -78,11 +78,12 @@ def measure(
     object_HW: Tensor,
     rule: ContourRule,
     coverage_HW: Tensor | None = None,
-) -> tuple[Tensor, Tensor]:
-    """Distance and side as `outline.measure`: every pixel asks every mark."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Distance, side and mark as `outline.measure`: every pixel asks every mark."""
     H, W = depth_HW.shape
     marks = [(y, x) for y, x in product(range(H), range(W)) if crossing_4HW[:, y, x].any()]
     distance, side = torch.full((H, W), CONTOUR_RANGE), depth_HW.isfinite()
+    taken = torch.arange(H * W).view(H, W)
 
     def apart(p: Pixel, q: Pixel) -> int:
         return (p[0] - q[0]) ** 2 + (p[1] - q[1]) ** 2
@@ -142,14 +143,15 @@ def measure(
             continue
         first = ranked[0]
         distance[p], beyond = away(first, p)
+        taken[p] = first[0] * W + first[1]
         side[p] &= (p == first or not beyond) and owns(first, p)
         if depth_HW[p].isfinite() and not side[p]:
             within = [mark for mark in marks if apart(mark, p) <= OWN_REACH**2]
             for mark in sorted(within, key=lambda mark: (apart(mark, p), mark)):
                 if owns(mark, p) and not away(mark, p)[1]:
-                    distance[p], side[p] = away(mark, p)[0], True
+                    distance[p], side[p], taken[p] = away(mark, p)[0], True, mark[0] * W + mark[1]
                     break
-    return (distance * FINENESS).round().clamp(max=CONTOUR_RANGE * FINENESS) / FINENESS, side
+    return (distance * FINENESS).round().clamp(max=CONTOUR_RANGE * FINENESS) / FINENESS, side, taken
 
 
 def without_specks(marked_HW: Tensor, min_size: int, certain_HW: Tensor | None = None) -> Tensor:

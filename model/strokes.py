@@ -6,6 +6,7 @@ row by row the one drawn nearest. Where it runs over a surface that the drawing 
 the outline hereabouts follow one another by a smooth field over the surface, so that the line goes on as the hand drew
 it, with its width, darkness and grain, without jumps, and glides over the surface as the contour does. Along a contour
 of the frame, the line's breadth and the share of either change smoothly: chosen by each pixel alone, they are ragged.
+As a pen is lifted, a line thins and pales where the surfaces it parts close up, so that it ends without a jump.
 
 Belongs here: rows, and reading them along contours. Does not: finding the line in a drawing
 (`osf_pipeline.training.line`).
@@ -58,6 +59,9 @@ ONE_CONTOUR = 24.0
 
 FAINT, NARROWEST = 0.2, 0.5
 """Opacity below which a row says nothing of the line's breadth, and pixels that it has at least."""
+
+THINNEST, PALEST = 0.35, 0.5
+"""Shares of its breadth and opacity that a line keeps where the surfaces it parts all but touch."""
 
 SAME_SIZE = 0.02
 """Drawings whose scales differ by less are not resampled."""
@@ -190,12 +194,20 @@ class Strokes(nn.Module):
         """Pixels between a pixel and the edge whose rows it shows, at most."""
         return max(1, min(round(self.reach * scale), int(CONTOUR_RANGE) + NEAR_EDGE))
 
-    def forward(self, distance_B1HW: Tensor, side_B1HW: Tensor, rest_B3HW: Tensor | None, scale: float = 1.0) -> Tensor:
+    def forward(
+        self,
+        distance_B1HW: Tensor,
+        side_B1HW: Tensor,
+        step_B1HW: Tensor,
+        rest_B3HW: Tensor | None,
+        scale: float = 1.0,
+    ) -> Tensor:
         """(B, 4, H, W): the drawn line along the contours, display-encoded straight RGB and opacity; 0 out of reach.
 
         Args:
             distance_B1HW: pixels to the nearest contour; from `CONTOUR_RANGE` on there is none, at any scale.
             side_B1HW: bool, True on the surface that owns it.
+            step_B1HW: 0..1, how far the surfaces there lie apart: at 1 the line is drawn in full.
             rest_B3HW: rest positions in scene units; None where they are unknown.
             scale: pixels of the frame for one of the drawing.
         """
@@ -204,13 +216,17 @@ class Strokes(nn.Module):
         near = ((distance_B1HW.flatten() < CONTOUR_RANGE) & (signed.abs() < self.reach)).nonzero().squeeze(1)
         rows = torch.full((len(near), 1), self.rows, device=near.device)
         shares = torch.ones(len(near), 1, device=near.device)
-        breadth = self.breadth[rows]
+        breadth, opacity = self.breadth[rows], torch.ones(len(near), device=near.device)
         edge = side_B1HW & (distance_B1HW < 1)
         if rest_B3HW is not None and self.rows and edge.any():
             rest_E3 = rest_B3HW.permute(0, 2, 3, 1)[edge[:, 0]]
             along = _Along.of(edge, rest_E3 / self.pixel)
             rows_E, shares_E = self._taken(rest_E3, along)
-            breadth_E = along.smoothed((self.breadth[rows_E] * shares_E).sum(1))[:, None]
+            pressure_E = along.smoothed(step_B1HW[edge])
+            pressure_E = pressure_E.square() * (3 - 2 * pressure_E)
+            opacity_E = PALEST + (1 - PALEST) * pressure_E
+            breadth_E = along.smoothed((self.breadth[rows_E] * shares_E).sum(1))
+            breadth_E = (breadth_E * (THINNEST + (1 - THINNEST) * pressure_E))[:, None]
             index = nearest(edge, self._radius(scale)).index.flatten()[near]
             index += near // (H * W) * (H * W)
             ordinal = (edge.flatten().cumsum(0) - 1)[index]
@@ -220,6 +236,7 @@ class Strokes(nn.Module):
             rows = torch.where(known, rows_E[ordinal], self.rows)
             shares = torch.where(known, shares_E[ordinal], mean.to(shares.dtype))
             breadth = torch.where(known, breadth_E[ordinal], breadth)
+            opacity = torch.where(known[:, 0], opacity_E[ordinal], opacity)
         # Rows are brought to one breadth before they are mixed, or the line's inner edge would be soft; and that
         # changes smoothly along the contour, or it would be ragged.
         stretch = self.breadth[rows] / breadth
@@ -232,6 +249,7 @@ class Strokes(nn.Module):
             low = low.long()
             read = self.values[row, low] * (1 - between) + self.values[row, low + 1] * between
             mixed += read * share[:, None]
+        mixed[:, 3] *= opacity
         line = torch.zeros(B * H * W, 4, device=near.device)
         line[near] = mixed
         return line.view(B, H, W, 4).permute(0, 3, 1, 2)

@@ -19,15 +19,15 @@ from model.inputs import DRAWN_LINE, INK, INPUTS
 from model.strokes import Strokes
 from model.trunk import Trunk, receptive_radius
 
-NAME = "smoothed-strokes"
+NAME = "tapered-strokes"
 """Of this kind of network on a card; it changes whenever equal weights would draw otherwise. A network of another kind
 has to be trained again."""
 
-GAIN, BIAS = 6.0, -3.0
-"""Alpha = sigmoid(GAIN * (drawn line + output) + BIAS): an output of one pushes bare paper to full ink."""
+GAIN = 6.0
+"""Alpha = sigmoid(logit(drawn line) + GAIN * output): an output of one pushes bare paper to ink."""
 
-_FAINTEST = 0.02
-"""Ink is kept this far from 0 and 1 before it is turned to a logit."""
+_FAINTEST, _CLEAREST = 0.02, 1 / 128
+"""Ink, and alpha, are kept this far from 0 and 1 before they are turned to logits."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class Stylizer(Trunk):
         """
         out = super().forward(x_BCHW)
         ink = torch.logit(x_BCHW[:, INK], _FAINTEST) + out[:, :3]
-        return torch.cat([ink, GAIN * (x_BCHW[:, DRAWN_LINE] + out[:, 3:]) + BIAS], 1)
+        return torch.cat([ink, torch.logit(x_BCHW[:, DRAWN_LINE], _CLEAREST) + GAIN * out[:, 3:]], 1)
 
     def folded(self) -> Stylizer:
         """A copy for inference; see `Trunk.fold`."""

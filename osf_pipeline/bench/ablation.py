@@ -42,9 +42,9 @@ from osf_pipeline.stylize.stage import ALL, nearest_object
 from osf_pipeline.training.exemplar import NEEDED, ExemplarData, exemplar_from_arrays
 
 KIND = "ablation"
-STAGE_VERSION = 2
+STAGE_VERSION = 3
 RECORD, REPORT = "summary.json", "ablation.md"
-Part = Literal["revealed", "contour", "rest_z", "compositing", "confidence", "strokes", "network"]
+Part = Literal["revealed", "contour", "taper", "rest_z", "compositing", "confidence", "strokes", "network"]
 Sweep = Literal["strength", "resolution", "keyframes"]
 Asked = Literal["drop"] | Sweep
 
@@ -52,6 +52,8 @@ VARIANTS: dict[Part, Ours] = {
     "revealed": Ours("no revealed", "without the mask of what was hidden before", {"withhold": ["revealed"]}),
     "contour": Ours("no contour", "without the distance to contours, along which the drawn line is laid",
                     {"withhold": ["contour"]}),
+    "taper": Ours("no taper", "lines as bold where the surfaces they part close up as anywhere",
+                  look=Look(line=Line(taper=0))),
     "rest_z": Ours("no rest z", "the stroke laid on a contour is found by x and y of the rest pose alone",
                    {"withhold": ["rest_z"]}),
     "compositing": Ours("no compositing", "learnt from the keyframe as it is and smaller, no limb over another",

@@ -57,6 +57,7 @@ def sources(names: Collection[str], *, estimated: bool = False, maps: Collection
     return {
         "contour": "rendered" if exact else "estimated",
         "contour_side": "rendered" if exact else "estimated",
+        "contour_step": "rendered" if exact else "none",
         "crease": "rendered" if exact else "none",
         **hidden,
         "confidence": "rendered" if exact and not estimated else "estimated",
@@ -101,7 +102,7 @@ def guides(
     count, _, height, width = frames["color"].shape
     found = {name: buffer.empty(count, height, width) for name, buffer in GUIDANCE.items()}
     found["contour"][:] = CONTOUR_RANGE
-    found["confidence"][:] = 1
+    found["contour_step"][:] = found["confidence"][:] = 1
     window = _Window(frames, before, after)
     cuts = set(starts)
     with torch.inference_mode():
@@ -253,6 +254,7 @@ def _frame_guides(
         "hidden_next": hidden_next,
         "contour": lines.distance,
         "contour_side": lines.side,
+        "contour_step": lines.step,
         "crease": lines.crease,
         "confidence": trust,
     }

@@ -26,7 +26,7 @@ from osf_pipeline.stylize.line import LineControls
 from osf_pipeline.stylize.look import Look
 from osf_pipeline.stylize.post import finish
 
-NEEDED = ("color", "contour", "contour_side", "confidence")
+NEEDED = ("color", "contour", "contour_side", "contour_step", "confidence")
 """What every model needs; one of the full tier also needs `rest_position`."""
 
 TILE = 512
@@ -64,8 +64,8 @@ class Stylizer:
         """Draw the line of one frame.
 
         Args:
-            frame: canonical `color` (4), `contour` (1), `contour_side` (1), `confidence` (1) and, for a model of the
-                full tier, `rest_position` (3), and what the look reads, all `(channel, y, x)`.
+            frame: canonical `color` (4), `contour`, `contour_side`, `contour_step`, `confidence` (1 each) and, for a
+                model of the full tier, `rest_position` (3), and what the look reads, all `(channel, y, x)`.
             origin: x, y of the first pixel in display coordinates; anchors the tile grid.
             look: bound to part ids (`Look.bound`); as learnt when absent.
             objects: ids of the figure whose size a look that is locked to the character measures; all when empty.
@@ -82,7 +82,8 @@ class Stylizer:
         _check(frame, tuple(dict.fromkeys((*NEEDED, *(("rest_position",) if full else ()), *look.reads))))
         controls = None if look.plain else LineControls.of(look, frame, self.card, objects)
         width = controls.width if controls else np.ones((1, 1), np.float32)
-        color, contour, side = (_tensor(frame[name]) for name in NEEDED[:3])
+        color, contour, side, step = (_tensor(frame[name]) for name in NEEDED[:4])
+        guides = Guides(contour, side > 0, _tensor(controls.tapered(frame["contour_step"])) if controls else step)
         rest = _tensor(frame["rest_position"]) if full else None
         shown = _tensor(convert(frame["color"], self.space, self.network_space))
         line = torch.zeros_like(color)
@@ -90,7 +91,7 @@ class Stylizer:
             # Nothing is drawn where there is neither a surface nor a contour within reach.
             reach = min(CONTOUR_RANGE, 2 * scale * self.card.stroke + MARGIN)
             drawable = ((color[:, 3:] > 0) | (contour < reach)) & torch.from_numpy(width == scale)
-            found = self._drawn(drawable, origin, shown, contour, side, rest, scale)
+            found = self._drawn(drawable, origin, shown, guides, rest, scale)
             line = torch.where(drawable & (found[:, 3:] >= MATTE_FLOOR), found, line)
         line = _tensor(convert(line[0].numpy(), self.network_space, self.space))
         fill = color
@@ -108,8 +109,7 @@ class Stylizer:
         drawable: Tensor,
         origin: tuple[int, int],
         color: Tensor,
-        contour: Tensor,
-        side: Tensor,
+        guides: Guides,
         rest: Tensor | None,
         scale: float,
     ) -> Tensor:
@@ -118,7 +118,7 @@ class Stylizer:
         for tile in _tiles(drawable[0, 0], origin, self.tile):
             inside = tile.clipped(*color.shape[2:])
             place = inside.within(tile)
-            found = self._line(tile, color, contour, side, rest, scale)
+            found = self._line(tile, color, guides, rest, scale)
             line[:, :, inside.rows, inside.columns] = found[:, :, place.rows, place.columns]
         return line
 
@@ -143,24 +143,23 @@ class Stylizer:
         radius = self.card.architecture.receptive_radius + self.network.strokes.radius(scale)
         return -(-radius // STRIDE) * STRIDE
 
-    def _line(
-        self, tile: _Box, color: Tensor, contour: Tensor, side: Tensor, rest: Tensor | None, scale: float
-    ) -> Tensor:
+    def _line(self, tile: _Box, color: Tensor, guides: Guides, rest: Tensor | None, scale: float) -> Tensor:
         """Line layer of one tile, with a halo of true neighbours; the frame's edge goes on as it ends."""
         halo = self.halo(scale)
         wide = tile.grown(halo)
         near = wide.clipped(*color.shape[2:])
         edge = (near.left - wide.left, wide.right - near.right, near.top - wide.top, wide.bottom - near.bottom)
+
+        def cropped(x: Tensor) -> Tensor:
+            return F.pad(x[:, :, near.rows, near.columns].to(self.device), edge, mode="replicate")
+
         # Before anything is computed: kernels differ in the last bit with the width of what they get.
-        color, contour, side, *known = (
-            F.pad(x[:, :, near.rows, near.columns].to(self.device), edge, mode="replicate")
-            for x in (color, contour, side, *([] if rest is None else [rest]))
-        )
         withheld = self.card.recipe.get("withhold", ())
-        guides = Guides(contour, side > 0).without(withheld)
-        place = rest_without(known[0], withheld) if known else None
-        drawn = self.network.strokes(guides.distance, guides.side, place, scale)
-        inputs = pack(color, guides, drawn, self.card.stroke, scale)
+        side = cropped(guides.side.float()) > 0
+        guides = Guides(cropped(guides.distance), side, cropped(guides.step)).without(withheld)
+        place = None if rest is None else rest_without(cropped(rest), withheld)
+        drawn = self.network.strokes(guides.distance, guides.side, guides.step, place, scale)
+        inputs = pack(cropped(color), guides, drawn, self.card.stroke, scale)
         logits: Tensor = self.network(inputs.contiguous(memory_format=torch.channels_last))[
             :, :, halo:-halo, halo:-halo
         ]

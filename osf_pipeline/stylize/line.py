@@ -1,8 +1,9 @@
 """A look's line on one frame: how broad the network is to draw it, and what becomes of its alpha and ink.
 
-Width is turned before the network: it lays and redraws the stroke at another scale (`model.strokes`, `model.inputs`),
-so the profile of a stroke is stretched across its contour, grain and swelling included. That blurs its edge as much as
-it broadens it, so the crispness is raised in turn. Everything else is turned after the network, pixel by pixel.
+Width and taper are turned before the network: it lays and redraws the stroke at another scale (`model.strokes`,
+`model.inputs`), so the profile of a stroke is stretched across its contour, grain and swelling included. That blurs its
+edge as much as it broadens it, so the crispness is raised in turn. Everything else is turned after the network, pixel
+by pixel.
 
 Belongs here: per-pixel values of a look's keys, the size of a figure, the finished line layer. Does not: the keys
 (`look`), steps on both layers (`post`). Arrays are `(channel, y, x)` or `(y, x)`.
@@ -74,6 +75,10 @@ class LineControls:
         ink = np.divide(line[:3], line[3], out=np.zeros_like(line[:3]), where=line[3] > 0)
         keep, override = self._override(space)
         return np.concatenate([np.where(keep, ink, override) * alpha, alpha[None]]).astype(np.float32)
+
+    def tapered(self, step: np.ndarray) -> np.ndarray:
+        """(1, y, x) float32: the guide `contour_step` as far as the look lets a line thin out."""
+        return 1 - self._values(lambda part: part.line.taper) * (1 - step.astype(np.float32))
 
     def strength(self) -> np.ndarray:
         """(y, x) or (1, 1) strength of the style where the line lies."""

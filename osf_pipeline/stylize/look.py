@@ -32,6 +32,7 @@ class Line(Strict):
         width: factor on the stroke as it was learnt. A stroke reaches at most 32 px from its contour.
         lock: `screen` keeps the stroke's pixels whatever the size of the figure; `character` lets it grow and shrink
             with the figure, measured against the keyframe.
+        taper: how far it thins and pales where the surfaces it parts close up in depth; at 0 it is as bold everywhere.
         color: ink as an sRGB hex triplet instead of the learnt inks.
         threshold: the line alpha that comes out half covered; above 0.5 faint strokes go first, below they gain.
         crispness: slope of the stroke's edge against the learnt one; large values give a hard edge.
@@ -40,6 +41,7 @@ class Line(Strict):
     draw: bool = True
     width: float = Field(1, ge=0.1, le=8)
     lock: Literal["screen", "character"] = "screen"
+    taper: Unit = 1
     color: str | None = Field(None, pattern=r"^#[0-9a-fA-F]{6}$")
     threshold: float = Field(0.5, gt=0, lt=1)
     crispness: float = Field(1, ge=0.1, le=32)

@@ -42,11 +42,11 @@ if TYPE_CHECKING:
     from osf_pipeline.tracking.tracker import ModelRef
 
 KIND = "stylized"
-STAGE_VERSION = 4
+STAGE_VERSION = 5
 ALL = "*"
 READ = ("color", "rest_position", "object_id")
 """G-buffers that are read where present."""
-GUIDES = ("contour", "contour_side", "confidence")
+GUIDES = ("contour", "contour_side", "contour_step", "confidence")
 
 
 def stylize_shot(

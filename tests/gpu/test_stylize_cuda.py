@@ -28,6 +28,7 @@ def test_layers_agree_with_the_cpu_within_rounding() -> None:
         "color": rng.random((4, 96, 80)).astype(np.float16),
         "contour": (rng.random((1, 96, 80)) * 12).astype(np.float16),
         "contour_side": (rng.random((1, 96, 80)) > 0.5).astype(np.uint8),
+        "contour_step": rng.random((1, 96, 80)).astype(np.float16),
         "confidence": np.ones((1, 96, 80), np.float16),
         "rest_position": rng.normal(size=(3, 96, 80)).astype(np.float32),
     }

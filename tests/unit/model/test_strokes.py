@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from model.outline import CONTOUR_RANGE
-from model.strokes import FINE, NOWHERE, OTHER, OWN, PASSES, WINDOW, Stroke, Strokes
+from model.strokes import FINE, NOWHERE, OTHER, OWN, PALEST, PASSES, WINDOW, Stroke, Strokes
 
 REACH = 4
 
@@ -17,11 +17,12 @@ def ramp(rows: int = 40, rest_y: float = 0.0) -> Stroke:
     return Stroke(values, rest)
 
 
-def field(height: int = 9, width: int = 40) -> tuple[torch.Tensor, torch.Tensor]:
-    """A straight contour along row REACH: distance and owner, which lies below it."""
+def field(height: int = 9, width: int = 40) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """A straight contour along row REACH: distance, owner, which lies below it, and the step, a large one."""
     away = torch.arange(height).float() - REACH
     side = (away >= 0).view(1, 1, -1, 1).expand(1, 1, height, width)
-    return away.abs().view(1, 1, -1, 1).expand(1, 1, height, width).contiguous(), side.contiguous()
+    distance = away.abs().view(1, 1, -1, 1).expand(1, 1, height, width).contiguous()
+    return distance, side.contiguous(), torch.ones_like(distance)
 
 
 def rest(width: int = 40, height: int = 9, off: float = 0.0) -> torch.Tensor:
@@ -96,6 +97,21 @@ def test_a_line_changes_its_breadth_at_once_where_another_contour_begins():
     assert ink[39] >= ink[0] + 1
 
 
+def test_a_line_tapers_where_the_surfaces_it_parts_close_up():
+    distance, side, _ = field(width=80)
+    step = torch.linspace(1, 0, 80).expand(1, 1, 9, 80)
+    strokes = Strokes.of([ramp(80)], pixel=1.0)
+    line, whole = (strokes(distance, side, given, rest(80))[0, 3] for given in (step, torch.ones_like(step)))
+    torch.testing.assert_close(line[:, 0], whole[:, 0], atol=0.01, rtol=0)
+    ink = line.sum(0)
+    assert ink.diff().max() <= 1e-6  # it only ever thins out
+    assert ink.diff().abs().max() < 0.3
+    assert line[:, -1].max() == pytest.approx(PALEST, abs=0.01)
+    on_the_surface = slice(REACH, None)
+    widths = (line / line.amax(0))[on_the_surface].sum(0)
+    assert widths[-1] < 0.6 * widths[0]
+
+
 def test_the_drawings_own_stroke_gives_way_smoothly():
     """Rest positions of contour pixels lie now nearer to the outline, now farther: the share of its rows does not."""
     strokes = Strokes.of([ramp(400)], pixel=1.0)
@@ -110,7 +126,8 @@ def test_a_frame_of_twice_the_scale_gets_the_stroke_twice_as_broad():
     strokes = Strokes.of([ramp()], pixel=1.0)
     away = torch.arange(17).float() - 2 * REACH
     distance, side = away.abs().view(1, 1, -1, 1).expand(1, 1, 17, 40), (away >= 0).view(1, 1, -1, 1)
-    found = strokes(distance, side.expand(1, 1, 17, 40), rest(height=17), scale=2.0)
+    ones = torch.ones(1, 1, 17, 40)
+    found = strokes(distance, side.expand(1, 1, 17, 40), ones, rest(height=17), scale=2.0)
     single = strokes(*field(), rest())
     assert found[0, 3, ::2, 7].equal(single[0, 3, :, 7])
 
@@ -144,8 +161,9 @@ def test_no_line_is_laid_where_no_contour_is_in_range():
     distance = torch.full((1, 1, 4, 4), CONTOUR_RANGE)
     for side in (torch.ones(1, 1, 4, 4, dtype=torch.bool), torch.zeros(1, 1, 4, 4, dtype=torch.bool)):
         strokes = Strokes.of([ramp()], pixel=1.0)
-        assert strokes(distance - 1, side, rest(4, 4), scale=32.0).any()
-        assert not strokes(distance, side, rest(4, 4), scale=32.0).any()
+        step = torch.ones(1, 1, 4, 4)
+        assert strokes(distance - 1, side, step, rest(4, 4), scale=32.0).any()
+        assert not strokes(distance, side, step, rest(4, 4), scale=32.0).any()
 
 
 @pytest.mark.parametrize("scale", [0.3, 1, 2.6, 20])
@@ -154,11 +172,11 @@ def test_nothing_farther_than_the_radius_changes_a_pixel(scale: float):
     strokes = Strokes.of([ramp()], pixel=0.3)
     away = torch.arange(60).float()[:, None].expand(60, 110) - 8  # a contour along the top
     distance, side = away.abs().clamp(max=CONTOUR_RANGE)[None, None], (away >= 0)[None, None]
-    place = rest(110, 60) + torch.rand(1, 3, 60, 110)
-    whole = strokes(distance, side, place, scale)
+    place, step = rest(110, 60) + torch.rand(1, 3, 60, 110), torch.rand(1, 1, 60, 110)
+    whole = strokes(distance, side, step, place, scale)
     far = strokes.radius(scale)
     assert far <= max(1, round(REACH * scale)) + PASSES * WINDOW
-    part = strokes(*(layer[..., 5:105] for layer in (distance, side, place)), scale)
+    part = strokes(*(layer[..., 5:105] for layer in (distance, side, step, place)), scale)
     inner = part[..., far:-far]
     assert inner.any()
     assert inner.equal(whole[..., 5 + far : 105 - far])
@@ -166,12 +184,12 @@ def test_nothing_farther_than_the_radius_changes_a_pixel(scale: float):
 
 def test_neither_batch_nor_block_changes_a_bit(monkeypatch: pytest.MonkeyPatch):
     torch.manual_seed(0)
-    strokes, (distance, side) = Strokes.of([ramp()], pixel=0.3), field()
+    strokes, guides = Strokes.of([ramp()], pixel=0.3), field()
     places = [rest() + torch.rand(1, 3, 9, 40) for _ in range(2)]
-    alone = torch.cat([strokes(distance, side, place) for place in places])
+    alone = torch.cat([strokes(*guides, place) for place in places])
     assert not alone[0].equal(alone[1])
     monkeypatch.setattr("model.strokes._BLOCK", 7)
-    assert strokes(distance.repeat(2, 1, 1, 1), side.repeat(2, 1, 1, 1), torch.cat(places)).equal(alone)
+    assert strokes(*(layer.repeat(2, 1, 1, 1) for layer in guides), torch.cat(places)).equal(alone)
 
 
 def test_they_are_stored_by_shape_alone():

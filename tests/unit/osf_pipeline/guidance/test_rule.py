@@ -26,7 +26,7 @@ def frames() -> dict[str, np.ndarray]:
 def test_measured_from_the_frames():
     rule = shot_rule(frames())
     assert rule.pixel == pytest.approx(0.5)
-    assert rule.depth_gap == pytest.approx(0.012 * 20)
+    assert rule.depth_gap == pytest.approx(0.010 * 20)
     assert rule.rest_gap == pytest.approx(0.018 * 20)
 
 

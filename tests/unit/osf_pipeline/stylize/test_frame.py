@@ -56,6 +56,7 @@ def frame(height: int = 120, width: int = 136, top: int = 40, left: int = 50) ->
         "color": color,
         "contour": np.minimum(distance, 32).astype(np.float16)[None],
         "contour_side": seen[None].astype(np.uint8),
+        "contour_step": np.ones((1, height, width), np.float16),
         "confidence": np.ones((1, height, width), np.float16),
         "rest_position": np.stack([seen * x / width, seen * y / height, 0.0 * x]).astype(np.float32),
     }
@@ -140,10 +141,12 @@ def test_layers_are_the_same_colours_whatever_the_primaries(name):
     plain = stylizer()(source)
     drawn = stylizer(space=SPACES[name])(other)
     assert plain["line"][3].mean() > 0.05
+    # Beside the floor of the matte the last bit decides whether there is any line.
+    sure = np.abs(plain["line"][3] - MATTE_FLOOR) > 1e-3
     for layer in ("line", "beauty", "fill"):
         back = convert(drawn[layer], SPACES[name], LINEAR_REC709)
         # A unit in the last place of a half below 2 is 1e-3; the matrix to Rec. 709 at most quadruples it.
-        np.testing.assert_allclose(back, plain[layer].astype(np.float32), atol=4e-3, err_msg=layer)
+        np.testing.assert_allclose(back[:, sure], plain[layer].astype(np.float32)[:, sure], atol=4e-3, err_msg=layer)
     assert np.abs(drawn["line"].astype(np.float32) - plain["line"])[:3].max() > 0.02, "the spaces do differ"
 
 

@@ -33,6 +33,7 @@ def frame() -> dict[str, np.ndarray]:
         "object_id": seen[None].astype(np.uint16),
         "contour": np.minimum(distance, CONTOUR_RANGE).astype(np.float16)[None],
         "contour_side": side[None].astype(np.uint8),
+        "contour_step": np.ones((1, *side.shape), np.float16),
         "color": np.stack([0.5 * seen] * 3 + [seen]).astype(np.float32),
         "rest_position": (0.01 * np.stack([x, y, 0 * x]) * seen).astype(np.float32),
     }

@@ -79,6 +79,7 @@ def test_a_trained_line_means_colours_of_its_space(learnt: Any, keyframe: Any) -
         "color": np.concatenate([np.repeat(0.18 * seen, 3, 0), seen]).astype(np.float16),
         "contour": np.minimum(np.hypot(*np.mgrid[-48:48, -48:48]), 32).astype(np.float16)[None],
         "contour_side": seen.astype(np.uint8),
+        "contour_step": np.ones_like(seen, np.float16),
         "confidence": np.ones_like(seen, np.float16),
         "rest_position": buffers["rest_position"],
     }

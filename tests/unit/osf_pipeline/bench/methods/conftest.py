@@ -66,6 +66,7 @@ def figure(arm_x: int = 60) -> dict[str, np.ndarray]:
     lines = contours(*tensors, *ids, ContourRule(PIXEL, 0.04, 0.018))
     found["contour"] = lines.distance[0].numpy().astype(np.float16)
     found["contour_side"] = lines.side[0].numpy().astype(np.uint8)
+    found["contour_step"] = lines.step[0].numpy().astype(np.float16)
     found["confidence"] = np.ones((1, SIZE, SIZE), np.float16)
     return found
 
