@@ -31,7 +31,8 @@ def command(
     drop: Annotated[
         str,
         typer.Option(
-            help="To leave out, one at a time: revealed, contour, rest_z, compositing, confidence, strokes, network."
+            help="To leave out, one at a time: revealed, contour, taper, rest_z, compositing, confidence, strokes, "
+            "network."
         ),
     ] = "",
     sweep: Annotated[str, typer.Option(help="What to vary: strength, resolution, keyframes.")] = "",

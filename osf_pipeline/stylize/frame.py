@@ -26,7 +26,7 @@ from osf_pipeline.stylize.line import LineControls
 from osf_pipeline.stylize.look import Look
 from osf_pipeline.stylize.post import finish
 
-NEEDED = ("color", "contour", "contour_side", "contour_step", "confidence")
+NEEDED = ("color", "contour", "contour_side", "confidence")
 """What every model needs; one of the full tier also needs `rest_position`."""
 
 TILE = 512
@@ -64,8 +64,9 @@ class Stylizer:
         """Draw the line of one frame.
 
         Args:
-            frame: canonical `color` (4), `contour`, `contour_side`, `contour_step`, `confidence` (1 each) and, for a
-                model of the full tier, `rest_position` (3), and what the look reads, all `(channel, y, x)`.
+            frame: canonical `color` (4), `contour` (1), `contour_side` (1), `confidence` (1) and, for a model of the
+                full tier, `rest_position` (3), and what the look reads, all `(channel, y, x)`. Without `contour_step`
+                (1), as earlier guidance is, no line tapers.
             origin: x, y of the first pixel in display coordinates; anchors the tile grid.
             look: bound to part ids (`Look.bound`); as learnt when absent.
             objects: ids of the figure whose size a look that is locked to the character measures; all when empty.
@@ -82,8 +83,9 @@ class Stylizer:
         _check(frame, tuple(dict.fromkeys((*NEEDED, *(("rest_position",) if full else ()), *look.reads))))
         controls = None if look.plain else LineControls.of(look, frame, self.card, objects)
         width = controls.width if controls else np.ones((1, 1), np.float32)
-        color, contour, side, step = (_tensor(frame[name]) for name in NEEDED[:4])
-        guides = Guides(contour, side > 0, _tensor(controls.tapered(frame["contour_step"])) if controls else step)
+        color, contour, side = (_tensor(frame[name]) for name in NEEDED[:3])
+        step = frame.get("contour_step", np.ones_like(frame["contour"]))
+        guides = Guides(contour, side > 0, _tensor(controls.tapered(step) if controls else step))
         rest = _tensor(frame["rest_position"]) if full else None
         shown = _tensor(convert(frame["color"], self.space, self.network_space))
         line = torch.zeros_like(color)

@@ -70,6 +70,16 @@ def test_each_frame_shows_its_uncovered_and_its_covered_strip():
     assert not found["contour_side"][2, 0, 80, 67:70].any()
 
 
+def test_the_step_of_a_contour_grows_with_the_gap_behind_it():
+    for gaps, step in ((1.6, 0.15), (3, 0.5), (5, 1), (7, 1)):
+        frames = shot(1)
+        frames["depth"][frames["depth"] == 40] = 50 - gaps * RULE.depth_gap
+        found = guides(frames, None, None, RULE)["contour_step"][0, 0]
+        np.testing.assert_allclose(found[70:73, 70:80], step, atol=1e-3)
+        assert (found[40, 60:110] == 1).all(), "a silhouette"
+        assert (found[:4] == 1).all(), "background"
+
+
 def test_the_wrong_sign_of_motion_shows():
     frames = shot()
     frames["motion"] *= -1

@@ -334,6 +334,26 @@ def test_the_line_is_as_broad_as_asked(factor):
             assert alpha[40, column] > 0.8, "the contour is whole"
 
 
+def test_a_line_tapers_with_the_step_as_far_as_the_look_lets_it():
+    source = posed()
+    closing = source | {"contour_step": np.zeros_like(source["contour_step"])}
+    half = source | {"contour_step": np.full_like(source["contour_step"], 0.5)}
+    drawn = plain_stylizer(6)
+
+    def ink(frame: dict[str, np.ndarray], **keys: object) -> np.ndarray:
+        return drawn(frame, look=Look.model_validate(keys))["line"][3]
+
+    full = ink(source)
+    assert 0 < ink(closing).sum() < 0.5 * full.sum()
+    assert (ink({k: v for k, v in closing.items() if k != "contour_step"}) == full).all()
+    assert (ink(closing, line={"taper": 0}) == full).all()
+    assert (ink(closing, line={"taper": 0.5}) == ink(half)).all()
+    turned = ink(closing, parts={2: {"line": {"taper": 0}}})
+    right, left = np.s_[50:70, 80:], np.s_[50:70, :56]
+    assert (turned[right] == full[right]).all()
+    assert (turned[left] == ink(closing)[left]).all()
+
+
 def test_a_look_says_what_it_reads():
     with pytest.raises(InputDataError, match="part_id"):
         stylizer()(frame(), look=TURNED)
