@@ -72,7 +72,7 @@ class Figure:
 
     Attributes:
         limbs: one at least; a figure that cannot be cut is its own limb.
-        depth_gap: scene units of depth put between layers; so large that lines between them are drawn in full.
+        depth_gap: scene units of depth put between layers.
     """
 
     sheet: Sheet

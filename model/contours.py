@@ -30,7 +30,7 @@ STEEPEST = 12.0
 CERTAIN = 1.5
 """Depth gaps of a step that begins a contour; fainter steps only continue one."""
 
-FULL = 5.0
+FULL = 3.5
 """Depth gaps of a step from which on its contour counts as much as a silhouette."""
 
 DEPTH_SHARE, REST_SHARE = 0.010, 0.018

@@ -10,7 +10,7 @@ distance alone; the rest position only says which stretch of the drawn line is l
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -41,18 +41,16 @@ class Guides:
     Attributes:
         distance: (B, 1, H, W) float, pixels to the nearest contour, unsigned; from `CONTOUR_RANGE` on there is none.
         side: (B, 1, H, W) bool, True on the surface that owns that contour.
-        step: (B, 1, H, W) float, 0..1, how far the surfaces at that contour lie apart (`contours.Contours`).
     """
 
     distance: Tensor
     side: Tensor
-    step: Tensor
 
     def without(self, names: Collection[str]) -> Guides:
         """The same, with nothing said by the guides of these names; names of other guides are passed over."""
         if "contour" not in names:
             return self
-        return replace(self, distance=torch.full_like(self.distance, torch.inf), side=torch.zeros_like(self.side))
+        return Guides(torch.full_like(self.distance, torch.inf), torch.zeros_like(self.side))
 
 
 def rest_without(rest_B3HW: Tensor, names: Collection[str]) -> Tensor:

@@ -6,7 +6,9 @@ row by row the one drawn nearest. Where it runs over a surface that the drawing 
 the outline hereabouts follow one another by a smooth field over the surface, so that the line goes on as the hand drew
 it, with its width, darkness and grain, without jumps, and glides over the surface as the contour does. Along a contour
 of the frame, the line's breadth and the share of either change smoothly: chosen by each pixel alone, they are ragged.
-As a pen is lifted, a line thins and pales where the surfaces it parts close up, so that it ends without a jump.
+
+As a pen is lifted, a line thins and pales where the surfaces it parts close up, so that it ends without a jump. One
+pose does not show that, so no network learns it: it is given the whole line, and what it draws is thinned out.
 
 Belongs here: rows, and reading them along contours. Does not: finding the line in a drawing
 (`osf_pipeline.training.line`).
@@ -60,8 +62,11 @@ ONE_CONTOUR = 24.0
 FAINT, NARROWEST = 0.2, 0.5
 """Opacity below which a row says nothing of the line's breadth, and pixels that it has at least."""
 
-THINNEST, PALEST = 0.35, 0.5
+THINNEST, PALEST = 0.4, 0.6
 """Shares of its breadth and opacity that a line keeps where the surfaces it parts all but touch."""
+
+FAINTEST = 1 / 256
+"""Opacity below which there is no line of which a share could stay."""
 
 SAME_SIZE = 0.02
 """Drawings whose scales differ by less are not resampled."""
@@ -134,6 +139,32 @@ class _Along(NamedTuple):
         return values_E
 
 
+class _Laid(NamedTuple):
+    """The N pixels in reach of a contour, and the K rows each of them mixes.
+
+    Attributes:
+        near: (N,) int64, flat over the batch.
+        depth: (N,) pixels of the drawing from the contour, positive on the surface that owns it.
+        rows, shares: (N, K) int64 and float; shares sum to 1.
+        breadth: (N, 1) pixels to which the rows are brought.
+        step: (N,) 0..1, how far the surfaces at the contour lie apart.
+    """
+
+    near: Tensor
+    depth: Tensor
+    rows: Tensor
+    shares: Tensor
+    breadth: Tensor
+    step: Tensor
+
+    def spread(self, values_NC: Tensor, like_B1HW: Tensor) -> Tensor:
+        """(B, C, H, W): each pixel's values in their place, 0 elsewhere."""
+        B, _, H, W = like_B1HW.shape
+        spread = torch.zeros(B * H * W, values_NC.shape[1], device=values_NC.device)
+        spread[self.near] = values_NC
+        return spread.view(B, H, W, -1).permute(0, 3, 1, 2)
+
+
 class Strokes(nn.Module):
     """All outlines of a style.
 
@@ -194,39 +225,61 @@ class Strokes(nn.Module):
         """Pixels between a pixel and the edge whose rows it shows, at most."""
         return max(1, min(round(self.reach * scale), int(CONTOUR_RANGE) + NEAR_EDGE))
 
-    def forward(
+    def forward(self, distance_B1HW: Tensor, side_B1HW: Tensor, rest_B3HW: Tensor | None, scale: float = 1.0) -> Tensor:
+        """(B, 4, H, W): the drawn line along the contours, display-encoded straight RGB and opacity; 0 out of reach.
+
+        Args:
+            distance_B1HW: pixels to the nearest contour; from `CONTOUR_RANGE` on there is none, at any scale.
+            side_B1HW: bool, True on the surface that owns it.
+            rest_B3HW: rest positions in scene units; None where they are unknown.
+            scale: pixels of the frame for one of the drawing.
+        """
+        laid = self._laid(distance_B1HW, side_B1HW, None, rest_B3HW, scale)
+        return laid.spread(self._read(laid, laid.breadth), distance_B1HW)
+
+    def tapered(
         self,
         distance_B1HW: Tensor,
         side_B1HW: Tensor,
         step_B1HW: Tensor,
         rest_B3HW: Tensor | None,
         scale: float = 1.0,
-    ) -> Tensor:
-        """(B, 4, H, W): the drawn line along the contours, display-encoded straight RGB and opacity; 0 out of reach.
+    ) -> tuple[Tensor, Tensor]:
+        """The drawn line, and (B, 1, H, W) the share of its opacity that stays where the pen is lifted; 1 elsewhere.
 
         Args:
-            distance_B1HW: pixels to the nearest contour; from `CONTOUR_RANGE` on there is none, at any scale.
-            side_B1HW: bool, True on the surface that owns it.
-            step_B1HW: 0..1, how far the surfaces there lie apart: at 1 the line is drawn in full.
-            rest_B3HW: rest positions in scene units; None where they are unknown.
-            scale: pixels of the frame for one of the drawing.
+            step_B1HW: 0..1, how far the surfaces at a contour lie apart (`contours.Contours`): at 1 all stays.
+            distance_B1HW, side_B1HW, rest_B3HW, scale: as for the line.
         """
-        B, _, H, W = distance_B1HW.shape
+        laid = self._laid(distance_B1HW, side_B1HW, step_B1HW, rest_B3HW, scale)
+        line = self._read(laid, laid.breadth)
+        pressure = laid.step.square() * (3 - 2 * laid.step)
+        thin = self._read(laid, laid.breadth * (THINNEST + (1 - THINNEST) * pressure[:, None]))
+        share = (thin[:, 3] / line[:, 3].clamp(min=FAINTEST)).clamp(max=1) * (PALEST + (1 - PALEST) * pressure)
+        share = torch.where(line[:, 3] < FAINTEST, 1.0, share)
+        return laid.spread(line, distance_B1HW), 1 + laid.spread(share[:, None] - 1, distance_B1HW)
+
+    def _laid(
+        self,
+        distance_B1HW: Tensor,
+        side_B1HW: Tensor,
+        step_B1HW: Tensor | None,
+        rest_B3HW: Tensor | None,
+        scale: float,
+    ) -> _Laid:
+        """Which rows every pixel in reach of a contour shows."""
+        H, W = distance_B1HW.shape[2:]
         signed = (torch.where(side_B1HW, distance_B1HW, -distance_B1HW) / scale).flatten()
         near = ((distance_B1HW.flatten() < CONTOUR_RANGE) & (signed.abs() < self.reach)).nonzero().squeeze(1)
         rows = torch.full((len(near), 1), self.rows, device=near.device)
         shares = torch.ones(len(near), 1, device=near.device)
-        breadth, opacity = self.breadth[rows], torch.ones(len(near), device=near.device)
+        breadth, step = self.breadth[rows], torch.ones(len(near), device=near.device)
         edge = side_B1HW & (distance_B1HW < 1)
         if rest_B3HW is not None and self.rows and edge.any():
             rest_E3 = rest_B3HW.permute(0, 2, 3, 1)[edge[:, 0]]
             along = _Along.of(edge, rest_E3 / self.pixel)
             rows_E, shares_E = self._taken(rest_E3, along)
-            pressure_E = along.smoothed(step_B1HW[edge])
-            pressure_E = pressure_E.square() * (3 - 2 * pressure_E)
-            opacity_E = PALEST + (1 - PALEST) * pressure_E
-            breadth_E = along.smoothed((self.breadth[rows_E] * shares_E).sum(1))
-            breadth_E = (breadth_E * (THINNEST + (1 - THINNEST) * pressure_E))[:, None]
+            breadth_E = along.smoothed((self.breadth[rows_E] * shares_E).sum(1))[:, None]
             index = nearest(edge, self._radius(scale)).index.flatten()[near]
             index += near // (H * W) * (H * W)
             ordinal = (edge.flatten().cumsum(0) - 1)[index]
@@ -236,23 +289,28 @@ class Strokes(nn.Module):
             rows = torch.where(known, rows_E[ordinal], self.rows)
             shares = torch.where(known, shares_E[ordinal], mean.to(shares.dtype))
             breadth = torch.where(known, breadth_E[ordinal], breadth)
-            opacity = torch.where(known[:, 0], opacity_E[ordinal], opacity)
-        # Rows are brought to one breadth before they are mixed, or the line's inner edge would be soft; and that
-        # changes smoothly along the contour, or it would be ragged.
-        stretch = self.breadth[rows] / breadth
-        last, depth = self.values.shape[1] - 1, signed[near]
-        mixed = torch.zeros(len(near), 4, device=near.device)
-        for row, share, factor in zip(rows.unbind(1), shares.unbind(1), stretch.unbind(1), strict=True):
-            column = (FINE * torch.where(depth > 0, depth * factor, depth) + last / 2).clamp(0, last)
+            if step_B1HW is not None:
+                step = torch.where(known[:, 0], along.smoothed(step_B1HW[edge])[ordinal], step)
+        return _Laid(near, signed[near], rows, shares, breadth, step)
+
+    def _read(self, laid: _Laid, breadth: Tensor) -> Tensor:
+        """(N, 4) the rows' values at the pixels' distances, brought to one breadth.
+
+        Rows are brought to one breadth before they are mixed, or the line's inner edge would be soft; and that changes
+        smoothly along the contour, or it would be ragged.
+        """
+        last = self.values.shape[1] - 1
+        mixed = torch.zeros(len(laid.near), 4, device=laid.near.device)
+        stretch = self.breadth[laid.rows] / breadth
+        for row, share, factor in zip(laid.rows.unbind(1), laid.shares.unbind(1), stretch.unbind(1), strict=True):
+            depth = torch.where(laid.depth > 0, laid.depth * factor, laid.depth)
+            column = (FINE * depth + last / 2).clamp(0, last)
             low = column.floor().clamp(max=last - 1)
             between = (column - low)[:, None]
             low = low.long()
             read = self.values[row, low] * (1 - between) + self.values[row, low + 1] * between
             mixed += read * share[:, None]
-        mixed[:, 3] *= opacity
-        line = torch.zeros(B * H * W, 4, device=near.device)
-        line[near] = mixed
-        return line.view(B, H, W, 4).permute(0, 3, 1, 2)
+        return mixed
 
     def _taken(self, rest_N3: Tensor, along: _Along) -> tuple[Tensor, Tensor]:
         """(N, 1 + ANCHORS) rows that contour points take, and in which shares; these sum to 1."""

@@ -84,8 +84,9 @@ class Stylizer:
         controls = None if look.plain else LineControls.of(look, frame, self.card, objects)
         width = controls.width if controls else np.ones((1, 1), np.float32)
         color, contour, side = (_tensor(frame[name]) for name in NEEDED[:3])
-        step = frame.get("contour_step", np.ones_like(frame["contour"]))
-        guides = Guides(contour, side > 0, _tensor(controls.tapered(step) if controls else step))
+        guides = Guides(contour, side > 0)
+        gaps = frame.get("contour_step", np.ones_like(frame["contour"]))
+        step = _tensor(controls.tapered(gaps) if controls else gaps)
         rest = _tensor(frame["rest_position"]) if full else None
         shown = _tensor(convert(frame["color"], self.space, self.network_space))
         line = torch.zeros_like(color)
@@ -93,7 +94,7 @@ class Stylizer:
             # Nothing is drawn where there is neither a surface nor a contour within reach.
             reach = min(CONTOUR_RANGE, 2 * scale * self.card.stroke + MARGIN)
             drawable = ((color[:, 3:] > 0) | (contour < reach)) & torch.from_numpy(width == scale)
-            found = self._drawn(drawable, origin, shown, guides, rest, scale)
+            found = self._drawn(drawable, origin, shown, guides, step, rest, scale)
             line = torch.where(drawable & (found[:, 3:] >= MATTE_FLOOR), found, line)
         line = _tensor(convert(line[0].numpy(), self.network_space, self.space))
         fill = color
@@ -112,6 +113,7 @@ class Stylizer:
         origin: tuple[int, int],
         color: Tensor,
         guides: Guides,
+        step: Tensor,
         rest: Tensor | None,
         scale: float,
     ) -> Tensor:
@@ -120,7 +122,7 @@ class Stylizer:
         for tile in _tiles(drawable[0, 0], origin, self.tile):
             inside = tile.clipped(*color.shape[2:])
             place = inside.within(tile)
-            found = self._line(tile, color, guides, rest, scale)
+            found = self._line(tile, color, guides, step, rest, scale)
             line[:, :, inside.rows, inside.columns] = found[:, :, place.rows, place.columns]
         return line
 
@@ -145,7 +147,9 @@ class Stylizer:
         radius = self.card.architecture.receptive_radius + self.network.strokes.radius(scale)
         return -(-radius // STRIDE) * STRIDE
 
-    def _line(self, tile: _Box, color: Tensor, guides: Guides, rest: Tensor | None, scale: float) -> Tensor:
+    def _line(
+        self, tile: _Box, color: Tensor, guides: Guides, step: Tensor, rest: Tensor | None, scale: float
+    ) -> Tensor:
         """Line layer of one tile, with a halo of true neighbours; the frame's edge goes on as it ends."""
         halo = self.halo(scale)
         wide = tile.grown(halo)
@@ -157,16 +161,14 @@ class Stylizer:
 
         # Before anything is computed: kernels differ in the last bit with the width of what they get.
         withheld = self.card.recipe.get("withhold", ())
-        side = cropped(guides.side.float()) > 0
-        guides = Guides(cropped(guides.distance), side, cropped(guides.step)).without(withheld)
+        guides = Guides(cropped(guides.distance), cropped(guides.side.float()) > 0).without(withheld)
         place = None if rest is None else rest_without(cropped(rest), withheld)
-        drawn = self.network.strokes(guides.distance, guides.side, guides.step, place, scale)
+        drawn, share = self.network.strokes.tapered(guides.distance, guides.side, cropped(step), place, scale)
         inputs = pack(cropped(color), guides, drawn, self.card.stroke, scale)
-        logits: Tensor = self.network(inputs.contiguous(memory_format=torch.channels_last))[
-            :, :, halo:-halo, halo:-halo
-        ]
+        logits: Tensor = self.network(inputs.contiguous(memory_format=torch.channels_last))
         # Contiguous, because strided and dense kernels of the exponential differ in the last bit.
-        return Line.of(logits.contiguous()).layer.cpu()
+        logits, share = (x[:, :, halo:-halo, halo:-halo].contiguous() for x in (logits, share))
+        return (Line.of(logits).layer * share).cpu()
 
 
 class _Box(NamedTuple):

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from model.color import from_drawing, on_white, srgb_decode, straight
 from model.compositing import Figure, Limb, Sheet
-from model.contours import FULL, ContourRule, contours, estimate_pixel, rule_for
+from model.contours import ContourRule, contours, estimate_pixel, rule_for
 from model.inputs import rest_without
 from model.strokes import Stroke, Strokes
 from osf_pipeline.colorspaces.spaces import LINEAR_REC709, Space
@@ -148,7 +148,7 @@ def prepare(exemplar: ExemplarData, *, trim_halo: bool = True) -> PreparedExempl
     core = change * (drawn & counted & (signed >= profile.start) & (signed <= profile.stop))
     outlines = tuple(unrolled(sheet, core, profile))
     strokes = Strokes.of(outlines, rule.pixel)
-    figure = Figure(sheet, find_limbs(sheet, rule.depth_gap, strokes), FULL * rule.depth_gap)
+    figure = Figure(sheet, find_limbs(sheet, rule.depth_gap, strokes), depth_gap=2 * rule.depth_gap)
     return PreparedExemplar(figure, rule, profile, outlines, torch.from_numpy(core))
 
 
@@ -240,7 +240,7 @@ def _redrawn(seam: np.ndarray, rest_13HW: Tensor, strokes: Strokes) -> Tensor:
     if not seam.any():
         return rest_13HW.new_zeros(1, 4, *seam.shape)
     away = torch.from_numpy(ndimage.distance_transform_edt(~seam).astype(np.float32))[None, None]
-    line = strokes(away, torch.ones_like(away, dtype=torch.bool), torch.ones_like(away), rest_13HW)
+    line = strokes(away, torch.ones_like(away, dtype=torch.bool), rest_13HW)
     return torch.cat([srgb_decode(line[:, :3]) * line[:, 3:], line[:, 3:]], 1)
 
 

@@ -136,9 +136,9 @@ class PatchPool:
     def pack(self, picture: Picture) -> Plate:
         """What a network of this recipe sees of a picture, and what it is to draw."""
         found, recipe = picture.contours, self.recipe
-        guides = Guides(found.distance, found.side, found.step).without(recipe.withhold)
+        guides = Guides(found.distance, found.side).without(recipe.withhold)
         rest = rest_without(picture.sheet.rest, recipe.withhold) if recipe.tier is Tier.FULL else None
-        drawn = self.strokes(guides.distance, guides.side, guides.step, rest, picture.scale)
+        drawn = self.strokes(guides.distance, guides.side, rest, picture.scale)
         return plate(picture, guides, drawn, self.stroke)
 
     def batch(self, step: int) -> Batch:

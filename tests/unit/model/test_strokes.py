@@ -17,12 +17,11 @@ def ramp(rows: int = 40, rest_y: float = 0.0) -> Stroke:
     return Stroke(values, rest)
 
 
-def field(height: int = 9, width: int = 40) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """A straight contour along row REACH: distance, owner, which lies below it, and the step, a large one."""
+def field(height: int = 9, width: int = 40) -> tuple[torch.Tensor, torch.Tensor]:
+    """A straight contour along row REACH: distance and owner, which lies below it."""
     away = torch.arange(height).float() - REACH
     side = (away >= 0).view(1, 1, -1, 1).expand(1, 1, height, width)
-    distance = away.abs().view(1, 1, -1, 1).expand(1, 1, height, width).contiguous()
-    return distance, side.contiguous(), torch.ones_like(distance)
+    return away.abs().view(1, 1, -1, 1).expand(1, 1, height, width).contiguous(), side.contiguous()
 
 
 def rest(width: int = 40, height: int = 9, off: float = 0.0) -> torch.Tensor:
@@ -98,18 +97,22 @@ def test_a_line_changes_its_breadth_at_once_where_another_contour_begins():
 
 
 def test_a_line_tapers_where_the_surfaces_it_parts_close_up():
-    distance, side, _ = field(width=80)
+    distance, side = field(width=80)
     step = torch.linspace(1, 0, 80).expand(1, 1, 9, 80)
     strokes = Strokes.of([ramp(80)], pixel=1.0)
-    line, whole = (strokes(distance, side, given, rest(80))[0, 3] for given in (step, torch.ones_like(step)))
-    torch.testing.assert_close(line[:, 0], whole[:, 0], atol=0.01, rtol=0)
-    ink = line.sum(0)
-    assert ink.diff().max() <= 1e-6  # it only ever thins out
-    assert ink.diff().abs().max() < 0.3
-    assert line[:, -1].max() == pytest.approx(PALEST, abs=0.01)
+    line, share = strokes.tapered(distance, side, step, rest(80))
+    assert line.equal(strokes(distance, side, rest(80)))
+    assert strokes.tapered(distance, side, torch.ones_like(step), rest(80))[1].eq(1).all()
+    assert share[:, :, 0].eq(1).all()  # out of reach
+    assert share.max() == 1
+    ink = (line[:, 3:] * share)[0, 0]
+    torch.testing.assert_close(ink[:, 0], line[0, 3, :, 0], atol=0.01, rtol=0)
+    assert ink.sum(0).diff().max() <= 1e-6  # it only ever thins out
+    assert ink.sum(0).diff().abs().max() < 0.3
+    assert ink[:, -1].max() == pytest.approx(PALEST, abs=0.01)
     on_the_surface = slice(REACH, None)
-    widths = (line / line.amax(0))[on_the_surface].sum(0)
-    assert widths[-1] < 0.6 * widths[0]
+    widths = (ink / ink.amax(0))[on_the_surface].sum(0)
+    assert widths[-1] < 0.7 * widths[0]
 
 
 def test_the_drawings_own_stroke_gives_way_smoothly():
@@ -126,8 +129,7 @@ def test_a_frame_of_twice_the_scale_gets_the_stroke_twice_as_broad():
     strokes = Strokes.of([ramp()], pixel=1.0)
     away = torch.arange(17).float() - 2 * REACH
     distance, side = away.abs().view(1, 1, -1, 1).expand(1, 1, 17, 40), (away >= 0).view(1, 1, -1, 1)
-    ones = torch.ones(1, 1, 17, 40)
-    found = strokes(distance, side.expand(1, 1, 17, 40), ones, rest(height=17), scale=2.0)
+    found = strokes(distance, side.expand(1, 1, 17, 40), rest(height=17), scale=2.0)
     single = strokes(*field(), rest())
     assert found[0, 3, ::2, 7].equal(single[0, 3, :, 7])
 
@@ -161,9 +163,8 @@ def test_no_line_is_laid_where_no_contour_is_in_range():
     distance = torch.full((1, 1, 4, 4), CONTOUR_RANGE)
     for side in (torch.ones(1, 1, 4, 4, dtype=torch.bool), torch.zeros(1, 1, 4, 4, dtype=torch.bool)):
         strokes = Strokes.of([ramp()], pixel=1.0)
-        step = torch.ones(1, 1, 4, 4)
-        assert strokes(distance - 1, side, step, rest(4, 4), scale=32.0).any()
-        assert not strokes(distance, side, step, rest(4, 4), scale=32.0).any()
+        assert strokes(distance - 1, side, rest(4, 4), scale=32.0).any()
+        assert not strokes(distance, side, rest(4, 4), scale=32.0).any()
 
 
 @pytest.mark.parametrize("scale", [0.3, 1, 2.6, 20])
@@ -172,24 +173,29 @@ def test_nothing_farther_than_the_radius_changes_a_pixel(scale: float):
     strokes = Strokes.of([ramp()], pixel=0.3)
     away = torch.arange(60).float()[:, None].expand(60, 110) - 8  # a contour along the top
     distance, side = away.abs().clamp(max=CONTOUR_RANGE)[None, None], (away >= 0)[None, None]
-    place, step = rest(110, 60) + torch.rand(1, 3, 60, 110), torch.rand(1, 1, 60, 110)
-    whole = strokes(distance, side, step, place, scale)
+    place = rest(110, 60) + torch.rand(1, 3, 60, 110)
+    whole = strokes(distance, side, place, scale)
     far = strokes.radius(scale)
     assert far <= max(1, round(REACH * scale)) + PASSES * WINDOW
-    part = strokes(*(layer[..., 5:105] for layer in (distance, side, step, place)), scale)
+    part = strokes(*(layer[..., 5:105] for layer in (distance, side, place)), scale)
     inner = part[..., far:-far]
     assert inner.any()
     assert inner.equal(whole[..., 5 + far : 105 - far])
+    step = torch.rand(1, 1, 60, 110)
+    share = strokes.tapered(distance, side, step, place, scale)[1]
+    part = strokes.tapered(*(layer[..., 5:105] for layer in (distance, side, step, place)), scale)[1]
+    assert share.min() < 0.9
+    assert part[..., far:-far].equal(share[..., 5 + far : 105 - far])
 
 
 def test_neither_batch_nor_block_changes_a_bit(monkeypatch: pytest.MonkeyPatch):
     torch.manual_seed(0)
-    strokes, guides = Strokes.of([ramp()], pixel=0.3), field()
+    strokes, (distance, side) = Strokes.of([ramp()], pixel=0.3), field()
     places = [rest() + torch.rand(1, 3, 9, 40) for _ in range(2)]
-    alone = torch.cat([strokes(*guides, place) for place in places])
+    alone = torch.cat([strokes(distance, side, place) for place in places])
     assert not alone[0].equal(alone[1])
     monkeypatch.setattr("model.strokes._BLOCK", 7)
-    assert strokes(*(layer.repeat(2, 1, 1, 1) for layer in guides), torch.cat(places)).equal(alone)
+    assert strokes(distance.repeat(2, 1, 1, 1), side.repeat(2, 1, 1, 1), torch.cat(places)).equal(alone)
 
 
 def test_they_are_stored_by_shape_alone():

@@ -97,11 +97,10 @@ def test_without_the_network_the_line_is_shown_as_it_is_laid(fitted, exemplar, f
     assert method.macs(found.fit, 64, 64) == 0
     strokes = Strokes(found.fit.tensors["strokes.rest"].shape[0], found.fit.facts["card"]["architecture"]["reach"])
     strokes.load_state_dict({k.removeprefix("strokes."): v for k, v in found.fit.tensors.items() if "strokes." in k})
-    distance, side, step, rest = (
-        torch.from_numpy(frame[name].astype(np.float32))[None]
-        for name in ("contour", "contour_side", "contour_step", "rest_position")
+    distance, side, rest = (
+        torch.from_numpy(frame[name].astype(np.float32))[None] for name in ("contour", "contour_side", "rest_position")
     )
-    laid = strokes(distance, side > 0, step, rest)[0, 3].numpy()
+    laid = strokes(distance, side > 0, rest)[0, 3].numpy()
     line = drawn(method, found, exemplar, frame).line
     np.testing.assert_allclose(line, np.where(laid >= MATTE_FLOOR, laid, 0), atol=2e-3)
     assert line.max() > 0.9

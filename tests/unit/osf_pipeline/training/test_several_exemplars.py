@@ -34,7 +34,7 @@ def ink_at(exemplars: list[PreparedExemplar], asked: PreparedExemplar, where: np
     """Mean colour of the line that a style of some exemplars lays along the contours of a view."""
     strokes, sheet = drawn_line(exemplars), asked.figure.sheet
     found = PatchPool([asked], strokes, TrainRecipe()).picture(sheet, asked).contours
-    line = strokes(found.distance, found.side, found.step, sheet.rest)[0]
+    line = strokes(found.distance, found.side, sheet.rest)[0]
     strong = (line[3] > 0.5) & (sheet.part > 0)[0, 0]
     if where is not None:
         strong &= torch.from_numpy(where)
