@@ -23,11 +23,11 @@ from torch import Tensor
 from model.color import on_white
 from model.occlusion import Motion
 from model.occlusion_net import OcclusionNet, View, load
-from osf_pipeline.guidance.flow import total_variation_flow
 from osf_pipeline.guidance.guides import GEOMETRY, OPTIONAL, guides
 from osf_pipeline.guidance.rule import shot_rule
 from osf_pipeline.layout import Layout
 from osf_pipeline.occlusion.examples import Example, contents, examples
+from osf_pipeline.occlusion.flow import layer_flow
 from osf_pipeline.occlusion.names import MODEL
 from osf_pipeline.occlusion.scores import Estimate, Scores, f1_by_sequence, forward_backward, quartiles, scored
 from osf_pipeline.render.frame import render_frame
@@ -59,7 +59,7 @@ def times(network: OcclusionNet) -> tuple[list[float], list[float]]:
     questions = []
     for other in (0, 2):
         a, b = (c[0].numpy() for c in (color[1], color[other]))
-        go, back = (torch.from_numpy(-total_variation_flow(*pair))[None] for pair in ((b, a), (a, b)))
+        go, back = (torch.from_numpy(-layer_flow(*pair))[None] for pair in ((b, a), (a, b)))
         questions.append((color[1], color[other], Motion(go, seen[1]), Motion(back, seen[other])))
 
     def answer() -> None:

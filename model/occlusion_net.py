@@ -48,13 +48,13 @@ NEAR, FAR = 2, 6
 LIKE = 0.2
 """Difference of colours from which a match of two pixels counts for nothing."""
 
-PIXELS = 12_000
+PIXELS = 9_000
 """Most pixels the network looks at; a larger view is reduced to as many."""
 
 MARGIN = 8
 """Pixels of the picture around the box of all that is seen."""
 
-FORMAT = 2
+FORMAT = 3
 """Of the card."""
 
 DICE = 0.5

@@ -19,6 +19,7 @@ from osf_pipeline.buffers import GUIDANCE
 from osf_pipeline.errors import InputDataError
 from osf_pipeline.guidance.flow import FlowEstimator, total_variation_flow
 from osf_pipeline.occlusion.estimators import OcclusionEstimator
+from osf_pipeline.occlusion.flow import layer_flow
 
 Buffers = Mapping[str, np.ndarray]
 Box = tuple[slice, slice]
@@ -71,7 +72,7 @@ def guides(
     rule: ContourRule | None,
     *,
     starts: Collection[int] = (),
-    flow: FlowEstimator = total_variation_flow,
+    flow: FlowEstimator | None = None,
     occlusion: OcclusionEstimator | None = None,
     maps: Buffers = MappingProxyType({}),
 ) -> dict[str, np.ndarray]:
@@ -83,7 +84,7 @@ def guides(
         before, after: the neighbouring frame with the same buffers, one frame each; None at the ends of a shot.
         rule: of the shot; may be None without geometry.
         starts: positions in `frames` that follow a cut (its length for `after`); nothing is compared across.
-        flow: estimates motion where the buffers hold none, and always for `occlusion`.
+        flow: estimates motion where the buffers hold none, and always for `occlusion`, whose own is that of layers.
         occlusion: tells from the pictures and the flow between them what a neighbour hides; by default geometry does,
             or without it the consistency of the motions.
         maps: the user's own, (frame, 1, y, x) in 0..1, instead: `revealed`, perhaps `hidden_next`. Nothing else is said
@@ -104,6 +105,7 @@ def guides(
     found["contour"][:] = CONTOUR_RANGE
     found["contour_step"][:] = found["confidence"][:] = 1
     window = _Window(frames, before, after)
+    flow = flow or (layer_flow if occlusion else total_variation_flow)
     cuts = set(starts)
     with torch.inference_mode():
         past = None

@@ -65,7 +65,7 @@ class OcclusionEstimator(Protocol):
 class ForwardBackward:
     """The consistency of both flows: a pixel is hidden when the way back does not return to it."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     model: ClassVar[str | None] = None
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -78,7 +78,7 @@ class ForwardBackward:
 class Learned:
     """The network that `osf train-occlusion` registers."""
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     model: ClassVar[str | None] = MODEL
 
     def __init__(self, folder: Path | None) -> None:

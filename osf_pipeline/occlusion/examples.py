@@ -18,12 +18,13 @@ from model.occlusion import Motion
 from osf_pipeline.errors import InputDataError, RequestError
 from osf_pipeline.exr.read import Image, place, read_exr
 from osf_pipeline.exr.sequence import find_sequence
-from osf_pipeline.guidance.flow import FlowEstimator, total_variation_flow
+from osf_pipeline.guidance.flow import FlowEstimator
 from osf_pipeline.layout import Layout, join
+from osf_pipeline.occlusion.flow import layer_flow
 from osf_pipeline.store.files import read_json, write_bytes
 from osf_pipeline.store.identity import frame_key
 
-FLOW = "total_variation_flow"
+FLOW = "layer_flow"
 FLOW_VERSION = 1
 """Raised by hand when the built-in flow gives other values: kept flows are then made again."""
 
@@ -78,9 +79,7 @@ def contents(layout: Layout, name: str) -> dict[str, str]:
     return keys
 
 
-def examples(
-    layout: Layout, shot: str, key: str, pairs: int, flow: FlowEstimator = total_variation_flow
-) -> Iterator[Example]:
+def examples(layout: Layout, shot: str, key: str, pairs: int, flow: FlowEstimator = layer_flow) -> Iterator[Example]:
     """Both directions of `pairs` pairs of successive frames, evenly spread over a generated shot.
 
     The built-in flow is kept under the layout's home: it takes most of the time.
@@ -129,12 +128,12 @@ def _flows(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Motion of the later frame and motion_next of the earlier one, (1, 2, H, W) float16."""
     path = Path(layout.home) / "occlusion" / "flow" / f"{key}.npy"
-    if flow is total_variation_flow and path.exists():
+    if flow is layer_flow and path.exists():
         found = np.load(path)
     else:
         a, b = earlier.color[0].numpy(), later.color[0].numpy()
         found = np.stack([flow(a, b), -flow(b, a)]).astype(np.float16)
-        if flow is total_variation_flow:
+        if flow is layer_flow:
             data = io.BytesIO()
             np.save(data, found)
             write_bytes(str(path), data.getvalue())

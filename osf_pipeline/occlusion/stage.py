@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from osf_pipeline.tracking.tracker import Tracker
 
 KIND = "occlusion"
-STAGE_VERSION = 2
+STAGE_VERSION = 3
 EXPERIMENT = "osf-occlusion"
 ID_TAG = "osf.id"
 LOGGED = 10

@@ -5,7 +5,9 @@ from model.contours import FULL, ContourRule
 from model.occlusion import TRUST_ESTIMATED, TRUST_UNCHECKED
 from osf_pipeline.buffers import CONTOUR_RANGE, GBUFFER, GUIDANCE
 from osf_pipeline.errors import InputDataError
+from osf_pipeline.guidance import guides as module
 from osf_pipeline.guidance.guides import guides, sources
+from osf_pipeline.occlusion.estimators import ForwardBackward
 
 HEIGHT, WIDTH = 120, 170
 RULE = ContourRule(pixel=1, depth_gap=4, rest_gap=6, min_size=9)
@@ -233,6 +235,20 @@ def test_an_estimator_answers_from_pictures_and_estimated_flow():
     again = guides(wild, None, None, RULE, flow=sliding, occlusion=Marking())
     for name in GUIDANCE:
         np.testing.assert_array_equal(again[name], found[name])
+
+
+def test_an_estimator_gets_the_flow_of_layers(monkeypatch: pytest.MonkeyPatch):
+    asked = []
+
+    def noted(name):
+        return lambda previous, current: (asked.append(name), sliding(previous, current))[1]
+
+    for name in ("layer_flow", "total_variation_flow"):
+        monkeypatch.setattr(module, name, noted(name))
+    frames = part(shot(2), 0, 2, COLOR)
+    guides(frames, None, None, None, occlusion=ForwardBackward())
+    guides(frames, None, None, None)
+    assert asked == 2 * ["layer_flow"] + 2 * ["total_variation_flow"]
 
 
 @pytest.mark.parametrize("names", [None, COLOR], ids=["rendered", "estimated"])

@@ -102,10 +102,10 @@ def test_built_in_flow_is_computed_once_for_equal_frames(layout: Layout, monkeyp
         calls.append(1)
         return sliding(previous, current)
 
-    monkeypatch.setattr(module, "total_variation_flow", counted)
+    monkeypatch.setattr(module, "layer_flow", counted)
 
     def made(key: str) -> list[Example]:
-        return list(examples(layout, SHOT, key, 1, module.total_variation_flow))
+        return list(examples(layout, SHOT, key, 1, module.layer_flow))
 
     first, again = made("k"), made("k")
     assert len(calls) == 2
