@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from osf_pipeline.tracking.tracker import Tracker
 
 KIND = "stylizer"
-STAGE_VERSION = 6
+STAGE_VERSION = 7
 EXPERIMENT = "osf-stylizer"
 ID_TAG = "osf.id"
 PREVIEWS = "previews"
