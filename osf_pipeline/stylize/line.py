@@ -1,9 +1,8 @@
 """A look's line on one frame: how broad the network is to draw it, and what becomes of its alpha and ink.
 
-Width and taper are turned before the network: it lays and redraws the stroke at another scale (`model.strokes`,
-`model.inputs`), so the profile of a stroke is stretched across its contour, grain and swelling included. That blurs its
-edge as much as it broadens it, so the crispness is raised in turn. Everything else is turned after the network, pixel
-by pixel.
+Width is turned before the network: it lays and redraws the stroke at another scale (`model.strokes`, `model.inputs`),
+so the profile of a stroke is stretched across its contour, grain and swelling included. That blurs its edge as much as
+it broadens it, so the crispness is raised in turn. Everything else is turned after the network, pixel by pixel.
 
 Belongs here: per-pixel values of a look's keys, the size of a figure, the finished line layer. Does not: the keys
 (`look`), steps on both layers (`post`). Arrays are `(channel, y, x)` or `(y, x)`.
