@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -123,12 +124,13 @@ def test_a_dev_server_loads_the_code_location(command: list[str], tmp_path: Path
         with urllib.request.urlopen(request, timeout=60) as answer:
             data = json.load(answer)["data"]
     finally:
+        # How long Dagster takes to stop is its own affair, and on a busy machine it is minutes.
         process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(180)  # a busy machine takes its time
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(30)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
     assert data["workspaceOrError"]["locationEntries"] == [{"name": "osf", "loadStatus": "LOADED"}]
     assert {node["assetKey"]["path"][0] for node in data["assetNodes"]} == {
         "rig", "renders", "stylizer", "gbuffer", "guidance", "stylized", "delivery", "evaluation", "review", "baked",
