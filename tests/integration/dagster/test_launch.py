@@ -108,7 +108,7 @@ def test_a_dev_server_loads_the_code_location(command: list[str], tmp_path: Path
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        for _ in range(200):
+        for _ in range(600):  # a busy machine takes its time
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/server_info", timeout=2).close()
                 break
@@ -127,7 +127,7 @@ def test_a_dev_server_loads_the_code_location(command: list[str], tmp_path: Path
         # How long Dagster takes to stop is its own affair, and on a busy machine it is minutes.
         process.send_signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(30)
+            process.wait(10)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
