@@ -65,6 +65,9 @@ FAINT, NARROWEST = 0.2, 0.5
 THINNEST, PALEST = 0.4, 0.6
 """Shares of its breadth and opacity that a line keeps where the surfaces it parts all but touch."""
 
+VANISHING = 0.3
+"""Step below which the rest of its opacity goes too: a line ends in nothing, not in a pale blot."""
+
 FAINTEST = 1 / 256
 """Opacity below which there is no line of which a share could stay."""
 
@@ -255,7 +258,8 @@ class Strokes(nn.Module):
         line = self._read(laid, laid.breadth)
         pressure = laid.step.square() * (3 - 2 * laid.step)
         thin = self._read(laid, laid.breadth * (THINNEST + (1 - THINNEST) * pressure[:, None]))
-        share = (thin[:, 3] / line[:, 3].clamp(min=FAINTEST)).clamp(max=1) * (PALEST + (1 - PALEST) * pressure)
+        opacity = (PALEST + (1 - PALEST) * pressure) * (laid.step / VANISHING).clamp(max=1)
+        share = (thin[:, 3] / line[:, 3].clamp(min=FAINTEST)).clamp(max=1) * opacity
         share = torch.where(line[:, 3] < FAINTEST, 1.0, share)
         return laid.spread(line, distance_B1HW), 1 + laid.spread(share[:, None] - 1, distance_B1HW)
 

@@ -31,7 +31,7 @@ from osf_pipeline.store.version import PREVIEW_FILE, Version, reopen, require, s
 from osf_pipeline.store.writer import ShardWriter
 
 KIND = "guidance"
-STAGE_VERSION = 7
+STAGE_VERSION = 8
 RULE_FRAMES = 4
 """Frames, spread over the shot, from which its contour rule is measured."""
 

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from osf_pipeline.tracking.tracker import ModelRef
 
 KIND = "stylized"
-STAGE_VERSION = 6
+STAGE_VERSION = 7
 ALL = "*"
 READ = ("color", "rest_position", "object_id")
 """G-buffers that are read where present."""

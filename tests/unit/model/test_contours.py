@@ -146,7 +146,7 @@ def test_crossings_equal_the_definition_on_random_scenes(seed, contact):
     assert 0 < fast.sum() < fast.numel()
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(12))
 def test_distance_and_side_equal_the_definition_on_random_scenes(seed):
     depth, rest, normal, part, owner, generator = random_scene(seed)
     rule = dataclasses.replace(RULE, subject=50.0 if seed % 2 else None)
@@ -158,8 +158,7 @@ def test_distance_and_side_equal_the_definition_on_random_scenes(seed):
     )
     assert torch.allclose(distance[0, 0], slow[0], atol=0.02, rtol=0)
     assert torch.equal(side[0, 0], slow[1])
-    # Sums rounded otherwise may tip a pixel beside a stretch's end to another mark.
-    assert (mark[0, 0] != slow[2]).sum() <= 2
+    assert torch.equal(mark[0, 0], slow[2])
     assert side.any()
 
 
