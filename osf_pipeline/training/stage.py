@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from osf_pipeline.tracking.tracker import Tracker
 
 KIND = "stylizer"
-STAGE_VERSION = 7
+STAGE_VERSION = 8
 EXPERIMENT = "osf-stylizer"
 ID_TAG = "osf.id"
 PREVIEWS = "previews"
