@@ -58,7 +58,7 @@ sizes, steps = st.integers(1, 24), st.integers(-6, 6)
 def test_the_identity_changes_no_picture_of_any_size(height, width, seed, mode):
     x = torch.randn(1, 2, height, width, generator=torch.Generator().manual_seed(seed))
     found, inside = warp(x, torch.zeros(1, 2, height, width), mode)
-    torch.testing.assert_close(found, x, rtol=0, atol=1e-5)
+    torch.testing.assert_close(found, x, rtol=0, atol=1e-4)  # a place in grid_sample's units is a rounded number
     assert inside.all()
 
 
