@@ -56,9 +56,10 @@ sizes, steps = st.integers(1, 24), st.integers(-6, 6)
 
 @given(sizes, sizes, st.integers(0, 2**31), st.sampled_from(["bilinear", "nearest"]))
 def test_the_identity_changes_no_picture_of_any_size(height, width, seed, mode):
-    x = torch.randn(1, 2, height, width, generator=torch.Generator().manual_seed(seed))
+    # In 0..1: a place is rounded in the units of grid_sample, which the more shows, the more neighbours differ.
+    x = torch.rand(1, 2, height, width, generator=torch.Generator().manual_seed(seed))
     found, inside = warp(x, torch.zeros(1, 2, height, width), mode)
-    torch.testing.assert_close(found, x, rtol=0, atol=1e-4)  # a place in grid_sample's units is a rounded number
+    torch.testing.assert_close(found, x, rtol=0, atol=5e-6)
     assert inside.all()
 
 
