@@ -107,6 +107,7 @@ def measure(
     seed_B1HW = crossing_B4HW.any(1, keepdim=True)
     near = nearest(seed_B1HW, int(CONTOUR_RANGE))
     seen = depth_B1HW.isfinite()
+    # Written over below, while what they begin as is still read.
     distance, side = near.distance.flatten().clone(), seen.flatten().clone()
     pixel = (near.distance < CONTOUR_RANGE).flatten().nonzero().squeeze(1)
     mark = near.index.flatten()[pixel] + pixel // (H * W) * (H * W)

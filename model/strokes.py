@@ -251,7 +251,8 @@ class Strokes(nn.Module):
         """The drawn line, and (B, 1, H, W) the share of its opacity that stays where the pen is lifted; 1 elsewhere.
 
         Args:
-            step_B1HW: 0..1, how far the surfaces at a contour lie apart (`contours.Contours`): at 1 all stays.
+            step_B1HW: 0..1, how far the surfaces at a contour lie apart (`contours.Contours`): at 1 all stays, at 0
+                nothing.
             distance_B1HW, side_B1HW, rest_B3HW, scale: as for the line.
         """
         laid = self._laid(distance_B1HW, side_B1HW, step_B1HW, rest_B3HW, scale)
