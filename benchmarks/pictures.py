@@ -40,7 +40,7 @@ from osf_pipeline.bench.sequences import BenchSequence, adopt
 from osf_pipeline.character.stage import build_from_drawing
 from osf_pipeline.color import display, encode_srgb, to_uint8
 from osf_pipeline.colorspaces.spaces import in_rec709
-from osf_pipeline.config import Camera
+from osf_pipeline.config import Camera, dump_yaml
 from osf_pipeline.delivery.preview import encode_png, picture
 from osf_pipeline.drawing.skeleton import FILE as JOINTS
 from osf_pipeline.drawing.skeleton import write as write_joints
@@ -297,7 +297,7 @@ CROSSING = {"char1_zombie": (16, (95, 315, 140, 360)), "char3_dab": (22, (105, 3
 def crossing(studio: Studio) -> Sheet:
     """Real renders; every network has the same steps."""
     assert studio.renders
-    sheet = Sheet(columns=4)
+    sheet = Sheet(columns=5)
     for folder, (at, (top, bottom, left, right)) in CROSSING.items():
         shot = adopt(studio.layout, str(studio.renders / folder), folder)
         film = studio.develop(shot)
@@ -310,6 +310,9 @@ def crossing(studio: Studio) -> Sheet:
             fit = learn(join(studio.layout.root, "benchmark/cache/fits"), style, method, budget).fit
             drawn[name] = method.drawer(style.exemplars, fit)(footage, at).beauty
         drawn["ours"] = film[at]["beauty"]
+        touched = studio.layout.shot_config(shot).model_copy(update={"intersections": True})
+        write_bytes(join(studio.layout.renders(shot), "shot.yaml"), dump_yaml(touched).encode())
+        drawn["ours, intersections"] = studio.develop(shot)[at]["beauty"]
         for name, layer in drawn.items():
             sheet.add(f"{folder} {film.gbuffer.frames[at]}: {name}", picture(layer)[top:bottom, left:right], 2)
     return sheet

@@ -33,11 +33,17 @@ CERTAIN = 1.5
 FULL = 3.5
 """Depth gaps of a step from which on its contour counts as much as a silhouette."""
 
+TOUCH = (6.0, 9.0)
+"""Rest gaps by which touching surfaces lie apart in the rest pose where a line between them begins, and where it counts
+as much as a silhouette: none at a joint, a full one where an arm lies on the trunk."""
+
 DEPTH_SHARE, REST_SHARE = 0.010, 0.018
 """Depth gap and rest gap of the default rule, in sizes of the figure."""
 
 
-def rule_for(pixel: float, rest_size: float, *, subject: float | None = None, contact: bool = False) -> ContourRule:
+def rule_for(
+    pixel: float, rest_size: float, *, subject: float | None = None, intersections: bool = False
+) -> ContourRule:
     """The default rule. Gaps are shares of the figure, so that a line does not come and go with the resolution.
 
     Args:
@@ -45,8 +51,11 @@ def rule_for(pixel: float, rest_size: float, *, subject: float | None = None, co
             `estimate_pixel`.
         rest_size: largest side of the rest pose's bounding box in scene units.
         subject: depth at which `pixel` holds under a perspective camera.
+        intersections: see `ContourRule`.
     """
-    return ContourRule(pixel, DEPTH_SHARE * rest_size, REST_SHARE * rest_size, subject=subject, contact=contact)
+    return ContourRule(
+        pixel, DEPTH_SHARE * rest_size, REST_SHARE * rest_size, subject=subject, intersections=intersections
+    )
 
 
 class Contours(NamedTuple):
@@ -58,8 +67,9 @@ class Contours(NamedTuple):
         side: (B, 1, H, W) bool, the surface seen here owns that contour: the line belongs on it. A surface without a
             contour in range is its own; background never is.
         seed: (B, 1, H, W) bool, owner pixels of a contour.
-        step: (B, 1, H, W) float32, 0..1, how far the surfaces at that contour lie apart: 0 for the least step that
-            counts, 1 from `FULL` gaps on, at silhouettes, and where no contour is in range.
+        step: (B, 1, H, W) float32, 0..1, how far the surfaces at that contour lie apart, in depth or at an intersection
+            in the rest pose: 0 for the least step that counts, 1 from `FULL` gaps on, at silhouettes, and where no
+            contour is in range.
         crease: (B, 1, H, W) float32, 0..1, a fold within one part.
     """
 
@@ -111,7 +121,8 @@ def crossings(
     A contour is where behind a surface lies background (a silhouette), or a surface farther by more than the depth gap
     and what that surface's own slope explains: a steep surface is steep beyond the pair too. Within a part, between
     parts and between objects the rule is the same: on a smooth joint the slope explains the step, at a touch there is
-    none. With `rule.contact` a touch counts as an endless step.
+    none. With `rule.intersections` surfaces that touch are parted by how far they lie apart in the rest pose, too
+    (`TOUCH`; objects, which share none, in full), and which of them owns the contour is told by `_owners`.
     """
     B, _, H, W = depth_B1HW.shape
     found = torch.zeros(B, 4, H, W, dtype=torch.bool, device=depth_B1HW.device)
@@ -119,17 +130,17 @@ def crossings(
     seen = depth_B1HW.isfinite()
     flat = torch.where(seen, depth_B1HW, 0.0)
     facing = normal_B3HW[:, 2:].abs().clamp(min=1 / STEEPEST) / rule.unit(flat)
+    touches = _touches(seen, flat, rest_B3HW, normal_B3HW, part_B1HW, object_B1HW, rule) if rule.intersections else {}
     for axis, (across, onwards, back) in ((3, (0, 0, 1)), (2, (1, 2, 3))):
         slope = normal_B3HW[:, across : across + 1].abs() / facing
         (a, b), (depth_a, depth_b), (slope_a, slope_b) = (_pair(x, axis) for x in (seen, flat, slope))
         step = depth_b - depth_a
         a_over_b, b_over_a = (step - slope_b) / rule.depth_gap, (-step - slope_a) / rule.depth_gap
-        if rule.contact:
-            rest_a, rest_b = _pair(rest_B3HW, axis)
-            apart = (rest_b - rest_a).square().sum(1, keepdim=True) > rule.rest_gap**2
-            touch = _differs(object_B1HW, axis) | (_differs(part_B1HW, axis) & apart)
-            a_over_b = torch.where(touch & (step >= 0), torch.inf, a_over_b)
-            b_over_a = torch.where(touch & (step < 0), torch.inf, b_over_a)
+        if touches:
+            apart, a_owns = touches[axis]
+            touch = (a_over_b <= 1) & (b_over_a <= 1) & (apart > 1)
+            a_over_b = torch.where(touch & a_owns, apart, a_over_b)
+            b_over_a = torch.where(touch & ~a_owns, apart, b_over_a)
         length = step.shape[axis]
         for near, far, gaps, direction, start in ((a, b, a_over_b, onwards, 0), (b, a, b_over_a, back, 1)):
             gaps = torch.where(near, torch.where(far, gaps, torch.inf), 0)
@@ -137,6 +148,48 @@ def crossings(
             most = largest.narrow(axis, start, length)
             torch.maximum(most, gaps, out=most)
     return found, largest
+
+
+def _touches(
+    seen_B1HW: Tensor,
+    depth_B1HW: Tensor,
+    rest_B3HW: Tensor,
+    normal_B3HW: Tensor,
+    part_B1HW: Tensor,
+    object_B1HW: Tensor,
+    rule: ContourRule,
+) -> dict[int, tuple[Tensor, Tensor]]:
+    """For the neighbouring pairs along each axis: how far they lie apart in the rest pose, in the measure of depth gaps
+    (1 where `TOUCH` begins, `FULL` where it ends), and whether the first of the pair would own a contour there.
+
+    At a touch, which is nearer is a matter of hair's breadths: a line that followed it would jump from side to side.
+    The rounder surface owns it: the one that turns away from the camera more, summed over all touches of two parts in a
+    frame, so that one side has the whole line. Where a part touches itself, the nearer pixel does.
+    """
+    begin, full = TOUCH
+    index = torch.arange(seen_B1HW.numel(), device=seen_B1HW.device).view_as(seen_B1HW)
+    apart, pairs = {}, []
+    for axis in (3, 2):
+        (a, b), (rest_a, rest_b) = _pair(seen_B1HW, axis), _pair(rest_B3HW, axis)
+        jump = (rest_b - rest_a).square().sum(1, keepdim=True).sqrt() / rule.rest_gap
+        jump = torch.where(_differs(object_B1HW, axis), full, jump)
+        apart[axis] = torch.where(a & b, 1 + (FULL - 1) * (jump - begin) / (full - begin), 0)
+        pairs.append(torch.stack([half[apart[axis] > 1] for half in _pair(index, axis)]))
+    a, b = torch.cat(pairs, 1)
+    # Sums of doubles in the order of pixels: the same whatever the batch.
+    slant = 1 - normal_B3HW[:, 2:].abs().double().flatten()
+    surface = (object_B1HW.long() << 32 | part_B1HW.long()).flatten()
+    frame, ordered = a // seen_B1HW[0].numel(), surface[a] <= surface[b]
+    kinds = torch.stack([frame, torch.minimum(surface[a], surface[b]), torch.maximum(surface[a], surface[b])], 1)
+    kinds, kind = kinds.unique(dim=0, return_inverse=True)
+    vote = torch.where(ordered, slant[a] - slant[b], slant[b] - slant[a])
+    rounder = (vote.new_zeros(len(kinds)).index_add(0, kind, vote)[kind] >= 0) == ordered
+    depth = depth_B1HW.flatten()
+    owns = torch.where(surface[a] == surface[b], depth[a] <= depth[b], rounder).split([x.shape[1] for x in pairs])
+    return {
+        axis: (apart[axis], torch.zeros_like(apart[axis], dtype=torch.bool).masked_scatter(apart[axis] > 1, mine))
+        for axis, mine in zip((3, 2), owns, strict=True)
+    }
 
 
 def creases(normal_B3HW: Tensor, part_B1HW: Tensor, object_B1HW: Tensor) -> Tensor:

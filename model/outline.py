@@ -55,8 +55,7 @@ class ContourRule:
         rest_gap: distance in the rest pose that two neighbours on one surface never have.
         min_size: connected contour pixels below this number are specks and are dropped.
         subject: depth at which `pixel` holds; a pixel covers more farther away. None where it holds everywhere.
-        contact: also mark touching parts (ids and rest positions change, depth hardly does). The owner is then a matter
-            of hair's breadths and lines double, so this is off by default.
+        intersections: also mark where surfaces touch or run into each other, without a step in depth.
     """
 
     pixel: float
@@ -64,7 +63,7 @@ class ContourRule:
     rest_gap: float
     min_size: int = 3
     subject: float | None = None
-    contact: bool = False
+    intersections: bool = False
 
     def unit(self, depth: Tensor) -> Tensor | float:
         """Scene units a pixel covers at a depth."""

@@ -7,12 +7,13 @@ by word. Does not: anything a shot is processed with. One frame at a time, tenso
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from itertools import product
 
 import torch
 from torch import Tensor
 
-from model.contours import STEEPEST
+from model.contours import FULL, STEEPEST, TOUCH
 from model.occlusion import SUBPIXEL
 from model.outline import (
     BEYOND,
@@ -64,11 +65,39 @@ def crossings(
             facing = max(normal_3HW[2, *far].abs().item(), 1 / STEEPEST)
             unit = rule.pixel if rule.subject is None else rule.pixel * max(depth_HW[far].item() / rule.subject, 1e-3)
             gaps[k, y, x] = (step - across / facing * unit) / rule.depth_gap
-            if rule.contact and (step > 0 or (step == 0 and dx + dy > 0)):
-                apart = (rest_3HW[:, *far] - rest_3HW[:, *near]).norm().item() > rule.rest_gap
-                touch = object_HW[near] != object_HW[far] or (part_HW[near] != part_HW[far] and apart)
-                gaps[k, y, x] = torch.inf if touch else gaps[k, y, x]
+    if rule.intersections:
+        for near, far, apart in _touches(depth_HW, rest_3HW, normal_3HW, part_HW, object_HW, rule):
+            onwards = DIRECTIONS.index((far[1] - near[1], far[0] - near[0]))
+            backwards = DIRECTIONS.index((near[1] - far[1], near[0] - far[0]))
+            if gaps[onwards, *near] <= 1 and gaps[backwards, *far] <= 1:
+                gaps[onwards, *near] = apart
     return gaps > 1, gaps.amax(0).clamp(min=0)
+
+
+def _touches(
+    depth_HW: Tensor, rest_3HW: Tensor, normal_3HW: Tensor, part_HW: Tensor, object_HW: Tensor, rule: ContourRule
+) -> list[tuple[Pixel, Pixel, float]]:
+    """Neighbours of two surfaces that are far apart in the rest pose, the owner first, and how far in depth gaps."""
+    H, W = depth_HW.shape
+    found = []
+    votes: dict[tuple[tuple[int, int], tuple[int, int]], float] = defaultdict(float)
+    for y, x in product(range(H), range(W)):
+        for a, b in (((y, x), (y, x + 1)), ((y, x), (y + 1, x))):
+            if b[0] == H or b[1] == W or not (depth_HW[a].isfinite() and depth_HW[b].isfinite()):
+                continue
+            jump = (rest_3HW[:, *a] - rest_3HW[:, *b]).norm().item() / rule.rest_gap
+            jump = jump if object_HW[a] == object_HW[b] else TOUCH[1]
+            apart = 1 + (FULL - 1) * (jump - TOUCH[0]) / (TOUCH[1] - TOUCH[0])
+            if apart > 1:
+                one, other = ((int(object_HW[p]), int(part_HW[p])) for p in (a, b))
+                found.append((a, b, one, other, apart))
+                votes[one, other] += (1 - normal_3HW[2, *a].abs().item()) - (1 - normal_3HW[2, *b].abs().item())
+    owned = []
+    for a, b, one, other, apart in found:
+        rounder = votes[one, other] - votes.get((other, one), 0.0)
+        first = depth_HW[a] <= depth_HW[b] if one == other else rounder > 0 or (rounder == 0 and one < other)
+        owned.append((a, b, apart) if first else (b, a, apart))
+    return owned
 
 
 def measure(

@@ -96,9 +96,7 @@ GUIDANCE: dict[str, Buffer] = _table(
     Buffer("hidden_next", ("Y",), "float16", 0, True, "0..1, hidden in the next frame"),
     Buffer("contour", ("Y",), "float16", 0, True, "unsigned pixels to the contour on `contour_side`, truncated"),
     Buffer("contour_side", ("I",), "uint8", 0, True, "1 where the surface owns that contour, 0 elsewhere"),
-    Buffer(
-        "contour_step", ("Y",), "float16", 0, False, "0..1, how far apart in depth the surfaces at that contour lie"
-    ),
+    Buffer("contour_step", ("Y",), "float16", 0, False, "0..1, how far apart the surfaces at that contour lie"),
     Buffer("crease", ("Y",), "float16", 0, True, "0..1"),
     Buffer("confidence", ("Y",), "float16", 0, True, "0..1, trust in the guides of this pixel"),
 )

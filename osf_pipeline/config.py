@@ -226,6 +226,8 @@ class ShotConfig(Source):
         on_fault: what a bad or missing frame does: `fail` refuses the shot, `quarantine` leaves the frame out and lists
             it, `hold` shows the nearest good frame before it.
         occlusion: where it is told what the neighbouring frames hide.
+        intersections: also draw a line where surfaces touch or run into each other, as an arm pressed into the body;
+            otherwise there is a line only where one lies in depth before the other (`model.contours`).
         reference: optional pattern of reference frames to evaluate against (`.png` sRGB straight alpha, or EXR truth).
         delivery: names and further channels of the delivered EXR.
     """
@@ -243,6 +245,7 @@ class ShotConfig(Source):
     parts: dict[int, str] = {}
     on_fault: Literal["fail", "quarantine", "hold"] = "fail"
     occlusion: Occlusion = Occlusion()
+    intersections: bool = False
     reference: str | None = None
     delivery: Delivery = Delivery()
 

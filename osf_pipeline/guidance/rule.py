@@ -23,7 +23,7 @@ def shot_rule(
     camera: Camera | None = None,
     display_width: int | None = None,
     rest_box: tuple[Vec3, Vec3] | None = None,
-    contact: bool = False,
+    intersections: bool = False,
 ) -> ContourRule:
     """The rule for a whole shot from a few of its frames, e.g. the first.
 
@@ -31,7 +31,7 @@ def shot_rule(
         frames: canonical buffers `depth`, `rest_position`, `normal`, `part_id`, `object_id`, (frame, channel, y, x).
         camera: when known, with `display_width` in pixels; otherwise a pixel's size comes from the rest positions.
         rest_box: corners of the rest pose in scene units; otherwise what these frames show of the largest object.
-        contact: see `ContourRule`.
+        intersections: see `ContourRule`.
 
     Raises:
         InputDataError: when these frames show no surface to measure.
@@ -66,7 +66,7 @@ def shot_rule(
             "the rest positions do not vary", channel="rest_position", size=size, pixel=pixel,
             fix="Check which channels hold the rest position.",
         )  # fmt: skip
-    return rule_for(pixel, size, subject=subject, contact=contact)
+    return rule_for(pixel, size, subject=subject, intersections=intersections)
 
 
 def _pixel(camera: Camera, display_width: int, depth: float) -> float:

@@ -31,7 +31,7 @@ from osf_pipeline.store.version import PREVIEW_FILE, Version, reopen, require, s
 from osf_pipeline.store.writer import ShardWriter
 
 KIND = "guidance"
-STAGE_VERSION = 8
+STAGE_VERSION = 9
 RULE_FRAMES = 4
 """Frames, spread over the shot, from which its contour rule is measured."""
 
@@ -57,7 +57,7 @@ def guide_shot(
     inputs: dict[str, Any] = {"gbuffer": gbuffer.id}
     if choice.maps:
         inputs["maps"] = [choice.hashes(frame) for frame in gbuffer.frames]
-    recipe = config.model_dump(mode="json", include={"camera", "rest_box", "cuts"}) | choice.recipe
+    recipe = config.model_dump(mode="json", include={"camera", "rest_box", "cuts", "intersections"}) | choice.recipe
     version_id = identity(KIND, STAGE_VERSION, inputs, recipe, choice.weights)
     store = layout.store(shot, KIND)
     version, built = reuse(store, version_id), None
@@ -158,6 +158,7 @@ def _rule(gbuffer: Version, config: ShotConfig) -> dict[str, Any]:
         camera=config.camera_at(gbuffer.frames[positions[0]]),
         display_width=display[2] - display[0] + 1,
         rest_box=config.rest_box,
+        intersections=config.intersections,
     )
     return asdict(rule)
 

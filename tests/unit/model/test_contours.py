@@ -87,10 +87,51 @@ def test_only_the_depth_gap_decides_whatever_the_ids(depth, drawn, part, owner):
     assert torch.equal(scene.seeds(), ring(*BODY) | ring(*ARM) if drawn else ring(*BODY))
 
 
-def test_contact_is_drawn_on_request_only_and_on_one_side_only():
-    scene = Scene().sheet(*BODY, 50).sheet(*ARM, 49.9, part=2, offset=100)
+TOUCHING = dataclasses.replace(RULE, intersections=True)
+
+
+def touching(offset: float = 100.0, owner: int = 1) -> Scene:
+    """A round arm that lies in a flat body: half of its outline is a hair nearer, half a hair farther."""
+    scene = Scene().sheet(*BODY, 50).sheet(*ARM, 49.9, part=2, offset=offset, owner=owner)
+    scene.depth[..., 20:25, 15:30] = 50.1
+    scene.normal[..., 15:25, 15:30] = torch.tensor([0.6, 0, 0.8]).view(1, 3, 1, 1)
+    return scene
+
+
+@pytest.mark.parametrize("owner", [1, 2], ids=["one object", "two objects"])
+def test_an_intersection_is_drawn_on_request_only_and_whole_on_the_rounder_surface(owner):
+    scene = touching(owner=owner)
     assert torch.equal(scene.seeds(), ring(*BODY))
-    assert torch.equal(scene.seeds(dataclasses.replace(RULE, contact=True)), ring(*BODY) | ring(*ARM))
+    assert torch.equal(scene.seeds(TOUCHING), ring(*BODY) | ring(*ARM))
+    found = scene.contours(TOUCHING)
+    assert found.step[0, 0, ARM[0], ARM[1]].min() == 1
+    assert found.side[0, 0, 20, 15:20].all()
+    scene.normal[..., 5:35, 5:43] = torch.tensor([0.8, 0, 0.6]).view(1, 3, 1, 1)  # all turned away alike, but
+    scene.normal[..., 15:25, 15:30] = torch.tensor([0.6, 0, 0.8]).view(1, 3, 1, 1)  # the arm less
+    assert not (scene.seeds(TOUCHING) & ring(*ARM)).any()
+
+
+@pytest.mark.parametrize(("gaps", "step"), [(5.9, None), (6.8, 0.8 / 3), (7.5, 0.5), (9.5, 1)])
+def test_an_intersection_begins_and_grows_with_the_distance_in_the_rest_pose(gaps, step):
+    scene = touching(offset=0)
+    scene.rest[:, 2, ARM[0], ARM[1]] = gaps * RULE.rest_gap
+    found = scene.contours(TOUCHING)
+    assert found.seed[0, 0, 20, 15] == (step is not None)
+    if step is not None:
+        assert found.step[0, 0, 20, 15].item() == pytest.approx(step, abs=0.01)
+
+
+def test_a_frame_beside_it_has_no_vote_in_who_owns_an_intersection():
+    round_arm, flat_arm = touching(), touching()
+    flat_arm.normal[:, 0], flat_arm.normal[:, 2] = 0.8, 0.6  # the whole body turns away
+    flat_arm.normal[..., 15:25, 15:30] = torch.tensor([0, 0, 1.0]).view(1, 3, 1, 1)
+    names = "depth", "rest", "normal", "part", "object"
+    both = [torch.cat([getattr(scene, name) for scene in (round_arm, flat_arm)]) for name in names]
+    found = crossings(*both, TOUCHING)[0].any(1)
+    for frame, scene in zip(found, (round_arm, flat_arm), strict=True):
+        assert torch.equal(frame, scene.seeds(TOUCHING))
+    assert (found[0] & ring(*ARM)).any()
+    assert not (found[1] & ring(*ARM)).any()
 
 
 @pytest.mark.parametrize(("towards", "drawn"), [((0.9, 0.0), False), ((0.0, 0.9), True), ((0.5, 0.0), True)])
@@ -133,11 +174,11 @@ def random_scene(seed: int):
     return depth, rest, normal, part, owner, generator
 
 
-@pytest.mark.parametrize("contact", [False, True])
+@pytest.mark.parametrize("intersections", [False, True])
 @pytest.mark.parametrize("seed", range(8))
-def test_crossings_equal_the_definition_on_random_scenes(seed, contact):
+def test_crossings_equal_the_definition_on_random_scenes(seed, intersections):
     depth, rest, normal, part, owner, _ = random_scene(seed)
-    rule = dataclasses.replace(RULE, contact=contact, subject=50.0 if seed % 2 else None)
+    rule = dataclasses.replace(RULE, rest_gap=1.2, intersections=intersections, subject=50.0 if seed % 2 else None)
     fast, gaps = (found[0] for found in crossings(depth, rest, normal, part, owner, rule))
     slow, slow_gaps = reference.crossings(depth[0, 0], rest[0], normal[0], part[0, 0], owner[0, 0], rule)
     assert torch.equal(fast, slow)

@@ -32,8 +32,8 @@ def test_measured_from_the_frames():
 
 def test_the_camera_and_the_rest_box_come_first():
     box = ((0.0, 0, 0), (10.0, 100, 1))
-    ortho = shot_rule(frames(), camera=Camera(scale=16), display_width=64, rest_box=box, contact=True)
-    assert (ortho.pixel, ortho.rest_gap, ortho.contact) == (0.25, pytest.approx(1.8), True)
+    ortho = shot_rule(frames(), camera=Camera(scale=16), display_width=64, rest_box=box, intersections=True)
+    assert (ortho.pixel, ortho.rest_gap, ortho.intersections) == (0.25, pytest.approx(1.8), True)
     assert ortho.subject is None
     persp = shot_rule(frames(), camera=Camera(projection="persp", fov=90), display_width=64)
     assert persp.pixel == pytest.approx(2 * 8 / 64)
