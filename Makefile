@@ -2,9 +2,13 @@
 PYTHON ?= python3
 VENV ?= .venv
 DEMO ?= demo
+WORKERS ?= 2
 BIN := $(VENV)/bin
 # Telemetry off. Passive waiting: spinning OpenMP threads slow everything several times over on shared cores.
 QUIET := DAGSTER_DISABLE_TELEMETRY=yes MLFLOW_DISABLE_TELEMETRY=true RAY_USAGE_STATS_ENABLED=0 OMP_WAIT_POLICY=passive
+
+# Files whole: many share what their first test made.
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 .PHONY: demo test check unit integration clean-demo
 
@@ -28,10 +32,10 @@ check: $(VENV)/.installed
 	$(BIN)/mypy
 
 unit: $(VENV)/.installed
-	$(QUIET) $(BIN)/python -m pytest tests/unit
+	$(QUIET) $(PYTEST) tests/unit
 
 integration: $(VENV)/.installed
-	$(QUIET) $(BIN)/python -m pytest tests/integration tests/gpu
+	$(QUIET) $(PYTEST) tests/integration tests/gpu
 
 clean-demo:
 	rm -rf $(DEMO)

@@ -6,6 +6,7 @@ import hashlib
 import logging
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import fsspec
@@ -17,10 +18,16 @@ from osf_pipeline.layout import Layout
 from osf_pipeline.sample.make import SampleRequest, make_sample
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _small_shards() -> Iterator[None]:
+@contextmanager
+def small_shards() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("osf_pipeline.ingest.plan.SHARD_FRAMES", SHARD_FRAMES)
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_shards() -> Iterator[None]:
+    with small_shards():
         yield
 
 
@@ -37,7 +44,8 @@ def undisturbed(small_root: Path, tmp_path_factory: pytest.TempPathFactory) -> C
     root = tmp_path_factory.mktemp("undisturbed") / "root"
     shutil.copytree(small_root, root)
     layout = Layout.of(str(root))
-    run_all(layout)
+    with small_shards():  # made before the fixtures of a module
+        run_all(layout)
     return Calm(layout, shards(layout))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,7 @@ def test_a_changed_scene_is_rendered_again(
             write_scene(stage, "duel", shorter)
         write_scene(stage, "duel", shorter, force=True)
     elif what == "character":
-        dark = Character(**{**vars(character), "texture": character.texture * 0})
+        dark = dataclasses.replace(character, texture=character.texture * 0)
         dark.save(f"{stage.character('boxer')}/v2")
         Path(stage.character("boxer"), "current.json").write_text(json.dumps({"id": "v2"}))
     elif what == "motion":
