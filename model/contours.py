@@ -163,8 +163,9 @@ def _touches(
     (1 where `TOUCH` begins, `FULL` where it ends), and whether the first of the pair would own a contour there.
 
     At a touch, which is nearer is a matter of hair's breadths: a line that followed it would jump from side to side.
-    The rounder surface owns it: the one that turns away from the camera more, summed over all touches of two parts in a
-    frame, so that one side has the whole line. Where a part touches itself, the nearer pixel does.
+    The rounder surface owns it: the one that turns away from the camera more, summed over all places of a frame where
+    the two parts meet, so that one side has the whole line, and goes on with the contour it may have beside the touch.
+    Where a part touches itself, the nearer pixel owns it.
     """
     begin, full = TOUCH
     index = torch.arange(seen_B1HW.numel(), device=seen_B1HW.device).view_as(seen_B1HW)
