@@ -30,7 +30,7 @@ class OcclusionRecipe(Strict):
     calibration: tuple[str, ...] = Field(("val-0",), min_length=1)
     validation: tuple[str, ...] = Field(("val-1",), min_length=1)
     pairs: int = Field(6, ge=1)
-    steps: int = Field(1500, ge=1)
+    steps: int = Field(12_000, ge=1)
     width: int = Field(12, ge=4, multiple_of=2)
     blocks: int = Field(2, ge=1)
     batch: int = Field(8, ge=1)
