@@ -122,7 +122,7 @@ def crossings(
     and what that surface's own slope explains: a steep surface is steep beyond the pair too. Within a part, between
     parts and between objects the rule is the same: on a smooth joint the slope explains the step, at a touch there is
     none. With `rule.intersections` surfaces that touch are parted by how far they lie apart in the rest pose, too
-    (`TOUCH`; objects, which share none, in full), and which of them owns the contour is told by `_owners`.
+    (`TOUCH`; objects, which share none, in full), and which of them owns the contour is told by `_touches`.
     """
     B, _, H, W = depth_B1HW.shape
     found = torch.zeros(B, 4, H, W, dtype=torch.bool, device=depth_B1HW.device)

@@ -18,6 +18,7 @@ from osf_pipeline.buffers import GUIDANCE
 from osf_pipeline.colorspaces.spaces import in_rec709
 from osf_pipeline.config import Occlusion, ShotConfig
 from osf_pipeline.delivery.preview import encode_png, resized
+from osf_pipeline.errors import InputDataError
 from osf_pipeline.execution import Execution, Json, Progress, executor
 from osf_pipeline.layout import Layout, join
 from osf_pipeline.occlusion.choice import Choice, choose
@@ -43,12 +44,20 @@ def guide_shot(
 
     Raises:
         RequestError: when the shot is not ingested yet.
-        InputDataError: when its geometry cannot be measured.
+        InputDataError: when its geometry cannot be measured, or the shot lacks what it asks for.
     """
     began = time.monotonic()
     execution = execution or Execution()
     gbuffer = require(layout.store(shot, "gbuffer"), "ingest", shot)
     config = layout.shot_config(shot)
+    if config.intersections and not _geometry(gbuffer):
+        from osf_pipeline.guidance.guides import GEOMETRY
+
+        lacking = ", ".join(name for name in GEOMETRY if name not in gbuffer.names)
+        raise InputDataError(
+            "intersections need geometry, which this shot lacks", shot=shot, missing=lacking,
+            fix="Render it, or leave `intersections` out of shot.yaml.",
+        )  # fmt: skip
     choice = choose(
         config.occlusion, layout.home, layout.renders(shot),
         exact=_geometry(gbuffer) and "motion" in gbuffer.names,

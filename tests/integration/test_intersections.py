@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
+from osf_pipeline.errors import InputDataError
 from osf_pipeline.exr.read import read_exr
 from osf_pipeline.exr.write import write_exr
 from osf_pipeline.guidance.stage import guide_shot
@@ -25,17 +27,26 @@ def layout(tmp_path: Path) -> Layout:
     """Two frames, arms crossed in the second, pressed flat: everything lies at one depth."""
     found = Layout.of(str(tmp_path))
     make_sample(found, SampleRequest(frames="1001-1024x18", width=96, height=96))
-    for file in map(str, Path(found.renders(SHOT)).glob("*.exr")):
+
+    def flat(name: str, plane: np.ndarray) -> np.ndarray:
+        return np.where(np.isfinite(plane), np.float32(6), plane) if name.startswith("depth") else plane
+
+    again(found, {"motion"}, flat)
+    ingest_shot(found, SHOT)
+    return found
+
+
+def again(layout: Layout, without: set[str], change: Callable[[str, np.ndarray], np.ndarray]) -> None:
+    """Write the frames once more, without some channels, the others changed."""
+    for file in map(str, Path(layout.renders(SHOT)).glob("*.exr")):
         image = read_exr(file)
-        kept = {name: plane for name, plane in image.channels.items() if not name.startswith("motion")}
-        (depth,) = (name for name in kept if name.startswith("depth"))
-        kept[depth] = np.where(np.isfinite(kept[depth]), np.float32(6), kept[depth])
+        kept = {
+            name: change(name, plane) for name, plane in image.channels.items() if name.split(".")[0] not in without
+        }
         write_exr(
             file, kept, data_window=image.window, display_window=image.header.display_window,
             attributes={"osf:renderer": "test"},
         )  # fmt: skip
-    ingest_shot(found, SHOT)
-    return found
 
 
 def drawn(layout: Layout, intersections: bool) -> tuple[str, np.ndarray]:
@@ -63,3 +74,10 @@ def test_arms_in_the_body_are_outlined_on_request(layout: Layout) -> None:
     assert (outlined[:, 1:] | outlined[:, :-1])[border].all()
     assert asked != without
     assert drawn(layout, False)[0] == without
+
+
+def test_without_geometry_they_are_refused_by_name(layout: Layout) -> None:
+    again(layout, {"rest_position"}, lambda _, plane: plane)
+    ingest_shot(layout, SHOT)
+    with pytest.raises(InputDataError, match=r"intersections need geometry.*missing=rest_position"):
+        drawn(layout, True)
