@@ -14,7 +14,8 @@ What lies under ROOT is used again, so a second run redraws only what changed. S
 
 With folders of real material (the layout of AnimatedDrawings, and that of `osf bench occlusion --sequences`):
 
-* `crossing` (`--renders`): crossing limbs as rendered, by texture lookup, by the two-stage method, by ours;
+* `crossing` (`--renders`): crossing limbs as rendered, by texture lookup, by the two-stage method, by ours
+  without and with intersections;
 * one sheet for each drawing (`--drawings`, `--motions`): two frames in a row where most of it passes before itself.
 
 Captions hold what was measured on the very frame; the last line has all numbers.

@@ -51,11 +51,8 @@ def guide_shot(
     gbuffer = require(layout.store(shot, "gbuffer"), "ingest", shot)
     config = layout.shot_config(shot)
     if config.intersections and not _geometry(gbuffer):
-        from osf_pipeline.guidance.guides import GEOMETRY
-
-        lacking = ", ".join(name for name in GEOMETRY if name not in gbuffer.names)
         raise InputDataError(
-            "intersections need geometry, which this shot lacks", shot=shot, missing=lacking,
+            "intersections need geometry, which this shot lacks", shot=shot, missing=", ".join(_lacking(gbuffer)),
             fix="Render it, or leave `intersections` out of shot.yaml.",
         )  # fmt: skip
     choice = choose(
@@ -134,10 +131,14 @@ def run_starts(gbuffer: Version, config: ShotConfig) -> list[int]:
     return [i for i, (a, b) in enumerate(pairs, 1) if b - a != frames.step or b in config.cuts or a in bad or b in bad]
 
 
-def _geometry(gbuffer: Version) -> bool:
+def _lacking(gbuffer: Version) -> list[str]:
     from osf_pipeline.guidance.guides import GEOMETRY
 
-    return set(GEOMETRY) <= set(gbuffer.names)
+    return [name for name in GEOMETRY if name not in gbuffer.names]
+
+
+def _geometry(gbuffer: Version) -> bool:
+    return not _lacking(gbuffer)
 
 
 def _keys(gbuffer: Version, starts: list[int], static: list[Any], choice: Choice) -> list[str]:
